@@ -1,0 +1,20 @@
+//! valetkey: a local credential broker for AI agents.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        reason = "tests say what they expect by failing"
+    )
+)]
+
+pub mod agent;
+pub mod credential;
+pub mod limits;
+pub mod model;
+pub mod os;
+pub mod policy;
+pub mod resource;

@@ -1,0 +1,15 @@
+//! Step 2, find: from a [`Destination`](crate::model::Destination) to the [`Target`] it means.
+
+mod pattern;
+#[allow(clippy::module_inception, reason = "the noun of this room")]
+mod resource;
+
+pub use pattern::HostPattern;
+pub use pattern::PathPattern;
+pub use pattern::PatternNotLegal;
+pub use resource::Cookies;
+pub use resource::PrivateAddresses;
+pub use resource::Resource;
+pub use resource::Source;
+pub use resource::TargetParameter;
+pub use resource::TokenEndpoint;

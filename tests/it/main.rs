@@ -1,0 +1,3 @@
+//! The chapters.
+
+fn main() {}

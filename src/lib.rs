@@ -12,7 +12,9 @@
 )]
 
 pub mod agent;
+pub mod cli;
 pub mod credential;
+pub mod http;
 pub mod limits;
 pub mod model;
 pub mod os;

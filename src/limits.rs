@@ -8,3 +8,11 @@ use std::time::Duration;
 
 /// A request head must be complete within this time; a half-sent head would otherwise be held for ever.
 pub const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+// --- http: the daemon's own requests ---------------------------------------------------------------
+
+/// A token endpoint, a discovery document or a key set answers within this time or counts as down.
+pub const OUTBOUND_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// No token answer or key set needs more.
+pub const OUTBOUND_ANSWER_BYTES_MAX: usize = 256 * 1024;

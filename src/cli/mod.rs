@@ -1,0 +1,8 @@
+//! The commands: one file each. stdout is data, stderr is talk.
+
+mod failure;
+mod output;
+
+pub use failure::Exit;
+pub use failure::Failure;
+pub use output::Output;

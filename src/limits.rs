@@ -16,3 +16,14 @@ pub const OUTBOUND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// No token answer or key set needs more.
 pub const OUTBOUND_ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+// --- policy ------------------------------------------------------------------------------------------
+
+/// No policy file written by a person is larger.
+pub const POLICY_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Agent and user pairs whose entities are kept ready.
+pub const POLICY_PRINCIPALS_MAX: u64 = 1024;
+
+/// Verdicts kept under everything they depend on; the least recently used give way.
+pub const POLICY_VERDICTS_MAX: u64 = 16 * 1024;

@@ -9,6 +9,12 @@ use std::time::Duration;
 /// A request head must be complete within this time; a half-sent head would otherwise be held for ever.
 pub const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Bytes of one request head; servers of good name stop at 8 to 64 KiB.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Field lines of one request head, on HTTP/1 and HTTP/2 alike.
+pub const HEADERS_MAX: usize = 100;
+
 // --- http: the daemon's own requests ---------------------------------------------------------------
 
 /// A token endpoint, a discovery document or a key set answers within this time or counts as down.

@@ -1,6 +1,17 @@
-//! HTTP without domain words: the one outbound client.
+//! HTTP without domain words: the guard over raw bytes, which headers may travel, bodies, and the one
+//! outbound client.
 
+mod body;
 mod client;
+mod framing;
+pub mod headers;
+mod strict;
 
+pub use body::Body;
+pub use body::BodyFailed;
+pub use body::Trailers;
 pub use client::Client;
 pub use client::Failed;
+pub use framing::Violation;
+pub use strict::Gate;
+pub use strict::Strict;

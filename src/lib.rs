@@ -20,3 +20,5 @@ pub mod model;
 pub mod os;
 pub mod policy;
 pub mod resource;
+pub mod tls;
+pub mod upstream;

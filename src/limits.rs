@@ -33,3 +33,41 @@ pub const POLICY_PRINCIPALS_MAX: u64 = 1024;
 
 /// Verdicts kept under everything they depend on; the least recently used give way.
 pub const POLICY_VERDICTS_MAX: u64 = 16 * 1024;
+
+// --- upstream ----------------------------------------------------------------------------------------
+
+/// Name, TCP and TLS together.
+pub const UPSTREAM_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// One address of several; the next is tried then.
+pub const DIAL_ONE_ADDRESS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Addresses of one name that are tried.
+pub const DIAL_ADDRESSES_MAX: usize = 6;
+
+/// Until the head of an answer: a model may think for minutes before its first byte.
+pub const UPSTREAM_HEAD_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// An answer that says nothing for this long is over; event streams send comments more often.
+pub const UPSTREAM_BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// An agent's body that says nothing for this long is over.
+pub const AGENT_BODY_IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// Fresh connections after an idle one turned out closed before it took the request.
+pub const UPSTREAM_RETRIES_UNSENT: usize = 2;
+
+/// Idle HTTP/1 connections for one session, resource and host: what one busy agent opens at once.
+pub const UPSTREAM_IDLE_PER_KEY_MAX: usize = 256;
+
+/// HTTP/2 flow control: large enough for a fast download, small enough that 100 streams fit in memory.
+pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// All streams of one connection together.
+pub const HTTP2_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+
+/// Streams that an agent may have open on one connection.
+pub const HTTP2_STREAMS_MAX: u32 = 100;
+
+/// A body up to this size is held, so that it can be sent once more when the API refuses a token.
+pub const REPLAY_BYTES_MAX: u64 = 64 * 1024;

@@ -1,0 +1,182 @@
+//! From a host and a port to a TCP stream: resolved once, checked, and dialled at the address that was
+//! checked; through a corporate proxy where one is configured.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::sync::PoisonError;
+use std::sync::RwLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+
+use crate::limits;
+use crate::model::Authority;
+use crate::model::Host;
+use crate::model::Secret;
+use crate::upstream::NotForwarded;
+use crate::upstream::is_public;
+
+/// Opens TCP connections for tunnels and resources.
+#[derive(Debug, Default)]
+pub struct Dialer {
+    via: Option<Via>,
+    own_ports: RwLock<HashSet<u16>>,
+}
+
+/// A proxy that the machine's network requires.
+#[derive(Debug)]
+pub struct Via {
+    /// Where it listens.
+    pub proxy: Authority,
+    /// `user:password` for it.
+    pub user_info: Option<Secret>,
+    /// What is reached without it.
+    pub no_proxy: NoProxy,
+}
+
+/// Hosts that are reached directly: exact names, and suffixes with a leading dot.
+#[derive(Clone, Debug, Default)]
+pub struct NoProxy(pub Vec<String>);
+
+/// How far a name may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// To public addresses only.
+    Public,
+    /// Anywhere but to the daemon's own listeners.
+    Any,
+    /// Where the configuration pinned it.
+    Pinned,
+}
+
+impl Dialer {
+    /// Directly, or through `via`.
+    pub fn new(via: Option<Via>) -> Self {
+        Self { via, own_ports: RwLock::default() }
+    }
+
+    /// A port of the daemon's own, which nothing may reach through it.
+    pub fn own(&self, port: u16) {
+        self.own_ports.write().unwrap_or_else(PoisonError::into_inner).insert(port);
+    }
+
+    /// A port that is no longer the daemon's.
+    pub fn disown(&self, port: u16) {
+        self.own_ports.write().unwrap_or_else(PoisonError::into_inner).remove(&port);
+    }
+
+    /// A connection with TCP_NODELAY set.
+    pub async fn dial(&self, authority: &Authority, reach: Reach) -> Result<TcpStream, NotForwarded> {
+        if let Some(address) = authority.host.address() {
+            self.check(authority, SocketAddr::new(address, authority.port), reach)?;
+        }
+        match &self.via {
+            Some(via) if reach != Reach::Pinned && !via.no_proxy.covers(&authority.host) => via.open(authority).await,
+            _ => self.dial_directly(authority, reach).await,
+        }
+    }
+
+    async fn dial_directly(&self, authority: &Authority, reach: Reach) -> Result<TcpStream, NotForwarded> {
+        let addresses = resolve(authority).await?;
+        // One address that is not permitted condemns the name: a rebound name often has both kinds.
+        for address in &addresses {
+            self.check(authority, *address, reach)?;
+        }
+        let mut failed = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+        for address in addresses {
+            match tokio::time::timeout(limits::DIAL_ONE_ADDRESS_TIMEOUT, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    let _ = stream.set_nodelay(true);
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => failed = error,
+                Err(_) => failed = std::io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(NotForwarded::Unreachable { host: authority.to_string(), source: failed })
+    }
+
+    fn check(&self, authority: &Authority, address: SocketAddr, reach: Reach) -> Result<(), NotForwarded> {
+        let local = address.ip().is_loopback() || address.ip().is_unspecified();
+        let own = || self.own_ports.read().unwrap_or_else(PoisonError::into_inner).contains(&address.port());
+        match reach {
+            Reach::Pinned => Ok(()),
+            _ if local && own() => Err(NotForwarded::OwnListener { host: authority.to_string() }),
+            Reach::Any => Ok(()),
+            Reach::Public if is_public(address.ip()) => Ok(()),
+            Reach::Public => Err(NotForwarded::PrivateAddress { host: authority.to_string() }),
+        }
+    }
+}
+
+async fn resolve(authority: &Authority) -> Result<Vec<SocketAddr>, NotForwarded> {
+    if let Some(address) = authority.host.address() {
+        return Ok(vec![SocketAddr::new(address, authority.port)]);
+    }
+    let unresolved = || NotForwarded::Unresolved { host: authority.to_string() };
+    let looked_up = tokio::net::lookup_host((authority.host.as_str(), authority.port)).await;
+    let mut addresses: Vec<SocketAddr> = looked_up.map_err(|_| unresolved())?.collect();
+    addresses.truncate(limits::DIAL_ADDRESSES_MAX);
+    // `::ffff:a.b.c.d` is what it stands for
+    for address in &mut addresses {
+        if let IpAddr::V6(v6) = address.ip()
+            && let Some(v4) = v6.to_ipv4_mapped()
+        {
+            address.set_ip(v4.into());
+        }
+    }
+    if addresses.is_empty() { Err(unresolved()) } else { Ok(addresses) }
+}
+
+impl NoProxy {
+    fn covers(&self, host: &Host) -> bool {
+        let name = host.as_str();
+        let loopback = host.address().is_some_and(|address| address.is_loopback()) || name == "localhost";
+        loopback
+            || self.0.iter().any(|entry| {
+                let suffix = entry.strip_prefix('.').unwrap_or(entry);
+                let below = name.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
+                entry == "*" || name == suffix || below
+            })
+    }
+}
+
+impl Via {
+    /// CONNECT through the proxy (RFC 9110 §9.3.6).
+    async fn open(&self, authority: &Authority) -> Result<TcpStream, NotForwarded> {
+        let failed = |what: &str| NotForwarded::UpstreamProxy { host: authority.to_string(), what: what.to_owned() };
+        let host = self.proxy.host.as_str().trim_matches(['[', ']']);
+        let mut stream =
+            TcpStream::connect((host, self.proxy.port)).await.map_err(|_| failed("it could not be reached"))?;
+        let _ = stream.set_nodelay(true);
+        let request = self.request(authority);
+        stream.write_all(request.expose()).await.map_err(|_| failed("it broke the connection"))?;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            if answer.len() >= limits::HEAD_BYTES_MAX {
+                return Err(failed("its answer is too long"));
+            }
+            // byte by byte: what follows the head belongs to the tunnel
+            answer.push(stream.read_u8().await.map_err(|_| failed("it broke the connection"))?);
+        }
+        let mut headers = [httparse::EMPTY_HEADER; limits::HEADERS_MAX];
+        let mut response = httparse::Response::new(&mut headers);
+        match response.parse(&answer).map(|_| response.code) {
+            Ok(Some(200..=299)) => Ok(stream),
+            Ok(Some(407)) => Err(failed("it wants other credentials")),
+            Ok(Some(code)) => Err(failed(&format!("it answered {code}"))),
+            _ => Err(failed("it spoke no HTTP")),
+        }
+    }
+
+    fn request(&self, authority: &Authority) -> Secret {
+        let authorization = self.user_info.as_ref().map_or_else(String::new, |user_info| {
+            format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(user_info.expose()))
+        });
+        Secret::new(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{authorization}\r\n"))
+    }
+}

@@ -4,6 +4,7 @@
 mod body;
 mod client;
 mod framing;
+pub mod guard;
 pub mod headers;
 mod strict;
 
@@ -13,5 +14,6 @@ pub use body::Trailers;
 pub use client::Client;
 pub use client::Failed;
 pub use framing::Violation;
+pub use guard::Malformed;
 pub use strict::Gate;
 pub use strict::Strict;

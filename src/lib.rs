@@ -20,5 +20,6 @@ pub mod model;
 pub mod os;
 pub mod policy;
 pub mod resource;
-pub mod tls;
 pub mod upstream;
+pub mod broker;
+pub mod refusal;

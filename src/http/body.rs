@@ -76,6 +76,19 @@ impl Body {
         self
     }
 
+    /// The bytes at hand, when the length is known and at most `bytes_max`; a longer or open body stays a stream.
+    ///
+    /// # Errors
+    /// The body broke off.
+    pub async fn gather(self, bytes_max: u64) -> Result<Self, BodyFailed> {
+        use http_body_util::BodyExt as _;
+        let known = self.size_hint().exact().is_some_and(|length| length <= bytes_max);
+        match self {
+            Self::Stream(_) if known => Ok(Self::Whole(self.collect().await?.to_bytes())),
+            body => Ok(body),
+        }
+    }
+
     /// Calls `action` once when the body has passed whole; never when it broke off. At once for a body that is
     /// at hand already.
     pub fn at_end(mut self, action: impl FnOnce() + Send + Sync + 'static) -> Self {

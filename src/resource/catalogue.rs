@@ -64,9 +64,10 @@ impl Resources {
         self.all.iter().find(|resource| resource.identifier == *identifier)
     }
 
-    /// Whether some resource claims this host and port over this scheme; only then is its TLS opened.
-    pub fn claims(&self, scheme: Scheme, authority: &Authority) -> bool {
-        self.host(authority).is_some_and(|claims| claims.by_path.iter().any(|claim| claim.resource.scheme == scheme))
+    /// A resource that claims this host and port over this scheme; only then is its TLS opened.
+    pub fn claimant(&self, scheme: Scheme, authority: &Authority) -> Option<Arc<Resource>> {
+        let claims = self.host(authority)?;
+        claims.by_path.iter().map(|claim| &claim.resource).find(|resource| resource.scheme == scheme).cloned()
     }
 
     /// The path spellings that any resource of the host permits. What is found is then held to its own.

@@ -93,9 +93,9 @@ pub enum NotForwarded {
     /// The target can't be written as a URI.
     #[error("the request target can't be written as a URI")]
     Target,
-    /// A permit for a tunnel was used for a request.
-    #[error("the permit names no resource")]
-    NoResource,
+    /// A resource's own certificate can't serve as a root.
+    #[error("the `ca` of this resource is not usable")]
+    OwnRoots(#[source] crate::tls::RootNotUsable),
 }
 
 impl NotForwarded {
@@ -116,7 +116,7 @@ impl NotForwarded {
             Self::UnaskedSwitch => "upstream-unasked-switch",
             Self::AgentBody => "request-body-broken",
             Self::Target => "target-not-legal",
-            Self::NoResource => "internal",
+            Self::OwnRoots(_) => "upstream-ca-unusable",
         }
     }
 
@@ -138,7 +138,8 @@ impl NotForwarded {
                 Some("the API is down or slow: try again later")
             }
             Self::Tls { .. } | Self::Closed { .. } | Self::Broken { .. } | Self::UnaskedSwitch => None,
-            Self::AgentBody | Self::Target | Self::NoResource => None,
+            Self::OwnRoots(_) => Some("check the file that `ca` names: `valetkey config check`"),
+            Self::AgentBody | Self::Target => None,
         }
     }
 

@@ -35,14 +35,22 @@ use crate::credential::Credential;
 use crate::http::Body;
 use crate::limits;
 use crate::model::Authority;
+use crate::model::CredentialHeader;
+use crate::model::Destination;
+use crate::model::PathForms;
 use crate::model::ResourceId;
 use crate::policy::Permit;
+use crate::resource::Cookies;
+use crate::resource::HostPattern;
+use crate::resource::PrivateAddresses;
 use crate::resource::Resource;
+use crate::resource::Source;
 use crate::tls;
 use crate::tls::Roots;
 use crate::upstream::connection::Sender;
 use crate::upstream::pool::Key;
 use crate::upstream::pool::Pool;
+use crate::upstream::rewrite::Handling;
 
 /// Reaches APIs: dials, keeps connections, sends.
 pub struct Upstream {
@@ -90,10 +98,11 @@ impl Upstream {
         Self { dialer, roots, tls: ArcSwap::default(), pool: Arc::default(), tasks }
     }
 
-    /// Prepares TLS for a new set of resources and forgets connections made for the old one.
+    /// Prepares TLS for a new set of resources and forgets connections made for the old one. A resource whose
+    /// own roots can't be used is told when it is asked for.
     pub fn prepare<'a>(&self, resources: impl Iterator<Item = &'a Arc<Resource>>) {
-        let tls = resources.map(|resource| (resource.identifier.clone(), Arc::new(self.tls_of(resource)))).collect();
-        self.tls.store(Arc::new(tls));
+        let tls = resources.filter_map(|resource| Some((resource.identifier.clone(), self.tls_of(resource).ok()?)));
+        self.tls.store(Arc::new(tls.collect()));
         self.pool.clear();
     }
 
@@ -137,7 +146,12 @@ impl Upstream {
         permit: Permit,
         credential: Option<&Credential>,
     ) -> Result<Forwarded, NotForwarded> {
-        let Some(resource) = permit.resource().cloned() else { return Err(NotForwarded::NoResource) };
+        let resource = match permit.resource() {
+            Some(resource) => Arc::clone(resource),
+            None => Arc::new(passage(request.destination())?),
+        };
+        let handling = if permit.resource().is_some() { Handling::Managed } else { Handling::Passed };
+        let request = request.handled(handling);
         let copy = request.copy();
         let switching = request.switches_protocol();
         let host = request.destination().authority.clone();
@@ -225,7 +239,7 @@ impl Upstream {
             crate::model::Scheme::Http => None,
             crate::model::Scheme::Https => {
                 let known = self.tls.load().get(&resource.identifier).cloned();
-                let tls = known.unwrap_or_else(|| Arc::new(self.tls_of(resource)));
+                let tls = known.map_or_else(|| self.tls_of(resource), Ok)?;
                 Some(match protocol {
                     Protocol::Http1 => Arc::clone(&tls.http1),
                     Protocol::Http2 => Arc::clone(&tls.http2),
@@ -241,10 +255,34 @@ impl Upstream {
 
     /// An agent that speaks HTTP/1 needs no more upstream, and one connection for each of its own carries no
     /// head-of-line wait; one that speaks HTTP/2 is offered both.
-    fn tls_of(&self, resource: &Resource) -> TlsOf {
-        let config = |alpn: &[&[u8]]| tls::client_config(&self.roots, &resource.extra_roots, alpn);
-        TlsOf { http1: config(&[b"http/1.1"]), http2: config(&[b"h2", b"http/1.1"]) }
+    fn tls_of(&self, resource: &Resource) -> Result<Arc<TlsOf>, NotForwarded> {
+        let config = |alpn: &[&[u8]]| {
+            tls::client_config(&self.roots, &resource.extra_roots, alpn).map_err(NotForwarded::OwnRoots)
+        };
+        Ok(Arc::new(TlsOf { http1: config(&[b"http/1.1"])?, http2: config(&[b"h2", b"http/1.1"])? }))
     }
+}
+
+/// How a host that is no resource is reached in the clear: nothing injected, cookies and the agent's own
+/// `Authorization` left alone, public addresses only.
+fn passage(destination: &Destination) -> Result<Resource, NotForwarded> {
+    let Destination { scheme, authority, .. } = destination;
+    let name = format!("{}://{authority}", scheme.as_str());
+    Ok(Resource {
+        identifier: ResourceId::parse(&name).map_err(|_| NotForwarded::Target)?,
+        scheme: *scheme,
+        hosts: vec![HostPattern::Exact(authority.host.clone())],
+        port: authority.port,
+        paths: Vec::new(),
+        methods: Vec::new(),
+        path_forms: PathForms::default(),
+        source: Source::None,
+        header: CredentialHeader::bearer(),
+        connect: None,
+        extra_roots: Vec::new(),
+        cookies: Cookies::Pass,
+        private_addresses: PrivateAddresses::Refuse,
+    })
 }
 
 impl std::fmt::Debug for Upstream {

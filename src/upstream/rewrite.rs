@@ -41,12 +41,26 @@ pub struct Outbound {
     body: Body,
     protocol: Protocol,
     websocket: bool,
+    handling: Handling,
+}
+
+/// Whether a resource's rules apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handling {
+    /// The agent's own credentials are removed.
+    Managed,
+    /// A host that is no resource: what the agent sent to it is its own.
+    Passed,
 }
 
 impl Outbound {
     /// `protocol` is what the agent speaks; `websocket` that it asks to switch.
     pub fn new(head: Parts, destination: Destination, body: Body, protocol: Protocol, websocket: bool) -> Self {
-        Self { head, destination, body, protocol, websocket }
+        Self { head, destination, body, protocol, websocket, handling: Handling::Managed }
+    }
+
+    pub(super) fn handled(self, handling: Handling) -> Self {
+        Self { handling, ..self }
     }
 
     /// Where to.
@@ -80,6 +94,7 @@ impl Outbound {
             body,
             protocol: self.protocol,
             websocket: false,
+            handling: self.handling,
         })
     }
 }
@@ -91,12 +106,17 @@ pub(super) fn message(
     credential: Option<&Credential>,
     protocol: Protocol,
 ) -> Result<Request<Body>, NotForwarded> {
-    let Outbound { mut head, destination, body, protocol: agent, websocket } = outbound;
+    let Outbound { mut head, destination, body, protocol: agent, websocket, handling } = outbound;
     let wants_trailers = agent == Protocol::Http2 && head.headers.get(TE).is_some_and(|value| value == "trailers");
     let upgrade = websocket.then(|| head.headers.get(UPGRADE).cloned()).flatten();
     headers::strip_request(&mut head.headers);
-    head.headers.remove(AUTHORIZATION);
-    head.headers.remove(resource.header.name());
+    match handling {
+        Handling::Managed => {
+            head.headers.remove(AUTHORIZATION);
+            head.headers.remove(resource.header.name());
+        }
+        Handling::Passed => {}
+    }
     match resource.cookies {
         Cookies::Strip => _ = head.headers.remove(COOKIE),
         Cookies::Pass => join_cookies(&mut head.headers),
@@ -114,7 +134,7 @@ pub(super) fn message(
     }
     // last, so that nothing the agent sent can touch it
     if let Some(credential) = credential {
-        head.headers.insert(credential.header_name().clone(), credential.header_value().clone());
+        head.headers.insert(credential.name().clone(), credential.value().clone());
     }
     let query = head.uri.query().map(str::to_owned);
     head.uri = target(&head.uri, destination.path.as_str(), query.as_deref())?;

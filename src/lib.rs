@@ -20,3 +20,4 @@ pub mod model;
 pub mod os;
 pub mod policy;
 pub mod resource;
+pub mod tls;

@@ -23,3 +23,4 @@ pub mod resource;
 pub mod upstream;
 pub mod broker;
 pub mod refusal;
+pub mod tls;

@@ -71,3 +71,50 @@ pub const HTTP2_STREAMS_MAX: u32 = 100;
 
 /// A body up to this size is held, so that it can be sent once more when the API refuses a token.
 pub const REPLAY_BYTES_MAX: u64 = 64 * 1024;
+// --- tls: our certificates ------------------------------------------------------------------------
+
+/// A clock that is behind ours by less than this still finds a new root and intermediate valid.
+pub const CA_BACKDATED: Duration = Duration::from_hours(24);
+
+/// A root lives ten years at most; its key is gone after its first minute, so that nothing renews it.
+pub const CA_ROOT_LIFETIME: Duration = Duration::from_hours(24 * 3_650);
+
+/// An intermediate, whose key lies on the disk, lives a year; a new generation follows it.
+pub const CA_INTERMEDIATE_LIFETIME: Duration = Duration::from_hours(24 * 365);
+
+/// A generation with less than this left is followed by a new one, in time for agents to learn to trust it.
+pub const CA_RENEWED_BEFORE: Duration = Duration::from_hours(24 * 30);
+
+/// A generation that another has followed goes after this time: no agent is expected to run for longer.
+pub const CA_RETIRED_AFTER: Duration = Duration::from_hours(24 * 7);
+
+/// Living generations at most; the bundle grows by one root with each.
+pub const CA_GENERATIONS_MAX: usize = 32;
+
+/// Names in one intermediate at most. It is sent in each handshake and clients stop reading at 64 KiB; a larger
+/// configuration gets several intermediates below one root.
+pub const CA_INTERMEDIATE_NAMES_MAX: usize = 200;
+
+/// No file of certificates and keys is larger: 10,000 hosts fill about 1 MiB, a system's bundle about 0.3 MiB.
+pub const CA_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// How often a process asks for its turn to change the certificates…
+pub const CA_LOCK_ATTEMPTS: usize = 100;
+
+/// … and how long it waits in between: 2 s in all, where a change takes a few milliseconds.
+pub const CA_LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// A leaf is valid from this long ago: a container's or a phone's clock may be behind.
+pub const LEAF_BACKDATED: Duration = Duration::from_hours(1);
+
+/// A leaf is valid for this long from its making: with the hour before, 24 h in all.
+pub const LEAF_LIFETIME: Duration = Duration::from_hours(23);
+
+/// Leaves kept; the least recently used one goes first. Making one anew costs microseconds.
+pub const LEAVES_MAX: u64 = 1024;
+
+/// TLS 1.2 sessions kept for resumption with agents (TLS 1.3 has stateless tickets).
+pub const AGENT_TLS_SESSIONS_MAX: usize = 1024;
+
+/// Upstream servers whose TLS sessions are kept for resumption.
+pub const UPSTREAM_TLS_SERVERS_MAX: usize = 512;

@@ -1,5 +1,6 @@
 //! The commands: one file each. stdout is data, stderr is talk.
 
+pub mod ca;
 mod failure;
 mod output;
 

@@ -116,12 +116,11 @@ impl std::fmt::Display for PublicKey {
     }
 }
 
-/// A head with its signature, as it stands in the file `head.json` and, as `head_seq` and `head`, in the
-/// `signed` lines.
+/// A head with its signature, as it stands in the file `head.json` and in `signed` lines.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SignedHead {
     pub day: String,
-    #[serde(alias = "head_seq")]
+    #[serde(rename = "head_seq")]
     pub seq: u64,
     pub head: String,
     pub time: Timestamp,

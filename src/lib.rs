@@ -12,6 +12,7 @@
 )]
 
 pub mod agent;
+pub mod audit;
 pub mod cli;
 pub mod credential;
 pub mod http;

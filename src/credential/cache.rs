@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::credential::NotObtained;
+use crate::credential::Refused;
 use crate::limits::CLOCK_BACK_LEEWAY;
 use crate::limits::EXPIRY_SKEW;
 use crate::limits::FAILURE_PAUSE_MAX;
@@ -151,31 +152,22 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Cache<K, V> {
         land(flight).await.map(Found::Fetched)
     }
 
-    /// Drops the value of `key` if `which` says that it is the one meant.
-    pub(super) fn drop_if(&self, key: &K, which: impl Fn(&V) -> bool) {
-        if let Some(slot) = self.read().get(key) {
-            let _work = slot.work();
-            if slot.held.load().as_ref().is_some_and(|held| which(&held.value)) {
-                slot.held.store(None);
-            }
-        }
-    }
-
-    /// As [`Cache::drop_if`], but at most once in [`REFUSAL_PAUSE`]; whether the value may be asked for again.
-    pub(super) fn refuse(&self, key: &K, which: impl Fn(&V) -> bool) -> bool {
+    /// Drops the value of `key` if `which` says that it is the one that was refused, unless its forerunner was
+    /// refused less than [`REFUSAL_PAUSE`] ago: who refuses everything is not to cause a fetch each time.
+    pub(super) fn refuse(&self, key: &K, which: impl Fn(&V) -> bool) -> Refused {
         let now = self.clock.monotonic();
-        let Some(slot) = self.read().get(key).cloned() else { return true };
+        let Some(slot) = self.read().get(key).cloned() else { return Refused::AskAgain };
         let mut work = slot.work();
         let held = slot.held.load();
         if !held.as_ref().is_some_and(|held| which(&held.value)) {
-            return true;
+            return Refused::AskAgain;
         }
         if work.refused_at.is_some_and(|refused_at| now.saturating_sub(refused_at) < REFUSAL_PAUSE) {
-            return false;
+            return Refused::Final;
         }
         work.refused_at = Some(now);
         slot.held.store(None);
-        true
+        Refused::AskAgain
     }
 
     /// Drops every entry that `which` names. A fetch in flight for one still answers those who wait for it,
@@ -185,7 +177,6 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Cache<K, V> {
     }
 
     /// How many entries there are.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.read().len()
     }
@@ -330,4 +321,81 @@ async fn land<V: Clone>(mut flight: Flight<V>) -> Result<V, NotObtained> {
 
 fn by_chance() -> f64 {
     f64::from(u16::from_be_bytes(random::bytes())) / f64::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::os::SystemClock;
+
+    impl Key for u8 {
+        fn is_live(&self) -> bool {
+            *self < 100
+        }
+    }
+
+    fn cache(capacity: usize) -> Cache<u8, usize> {
+        Cache::new(capacity, Arc::new(SystemClock::new()), TaskTracker::new())
+    }
+
+    async fn get(cache: &Cache<u8, usize>, key: u8, fetches: &Arc<AtomicUsize>) -> Result<Found<usize>, NotObtained> {
+        let (since, fetches) = (Moment::now(&*cache.clock), Arc::clone(fetches));
+        let fetch =
+            || async move { Ok(Fetched { value: fetches.fetch_add(1, Ordering::SeqCst), since, lifetime: None }) };
+        cache.get(&key, fetch).await
+    }
+
+    #[tokio::test]
+    async fn past_the_capacity_the_least_recently_used_goes() {
+        let (cache, fetches) = (cache(2), Arc::default());
+        assert_eq!(get(&cache, 1, &fetches).await.unwrap(), Found::Fetched(0));
+        cache.read()[&1].used_at.store(1, Ordering::Relaxed);
+        assert_eq!(get(&cache, 2, &fetches).await.unwrap(), Found::Fetched(1));
+        assert_eq!(get(&cache, 3, &fetches).await.unwrap(), Found::Fetched(2));
+        assert_eq!(cache.len(), 2);
+        assert_eq!(get(&cache, 2, &fetches).await.unwrap(), Found::AtHand(1));
+        assert_eq!(get(&cache, 1, &fetches).await.unwrap(), Found::Fetched(3));
+        assert!(matches!(get(&cache, 100, &fetches).await, Err(NotObtained::SessionEnded)));
+        assert_eq!(cache.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_panics_holds_nobody_up() {
+        let (cache, fetches) = (cache(2), Arc::default());
+        let broken = cache.get(&1, || async { panic!("a fault of our own") }).await;
+        assert!(matches!(broken, Err(NotObtained::Abandoned)));
+        assert_eq!(get(&cache, 1, &fetches).await.unwrap(), Found::Fetched(0));
+    }
+
+    #[tokio::test]
+    async fn what_a_fetch_brings_after_the_entry_is_dropped_is_held_by_nobody() {
+        let (cache, fetches) = (Arc::new(cache(2)), Arc::default());
+        let (go, wait) = tokio::sync::oneshot::channel::<()>();
+        let since = Moment::now(&*cache.clock);
+        let fetch = || async move {
+            wait.await.unwrap();
+            Ok(Fetched { value: 7, since, lifetime: None })
+        };
+        let waiter = cache.get(&1, fetch);
+        tokio::pin!(waiter);
+        assert!(futures_util::poll!(&mut waiter).is_pending());
+        cache.retain(|_| false);
+        go.send(()).unwrap();
+        assert_eq!(waiter.await.unwrap(), Found::Fetched(7));
+        assert_eq!(get(&cache, 1, &fetches).await.unwrap(), Found::Fetched(0));
+    }
+
+    #[test]
+    fn every_lifetime_leaves_time_to_use_and_to_refresh() {
+        for seconds in [1, 2, 10, 39, 40, 60, 300, 3600, 86_400] {
+            for chance in [0.0, 0.5, 1.0] {
+                let lifetime = Duration::from_secs(seconds);
+                let times = Times::of(lifetime, chance);
+                assert!(times.refresh_after > Duration::ZERO, "{seconds} {chance}");
+                assert!(times.refresh_after < times.usable_for && times.usable_for < lifetime, "{seconds} {chance}");
+            }
+        }
+    }
 }

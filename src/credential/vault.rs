@@ -37,6 +37,7 @@ use crate::http::Form;
 use crate::limits::CREDENTIALS_MAX;
 use crate::limits::OBTAIN_TIMEOUT;
 use crate::model::Clock;
+use crate::model::Scopes;
 use crate::model::Secret;
 use crate::model::SessionId;
 use crate::policy::Permit;
@@ -144,7 +145,7 @@ impl Vault {
             return Refused::Final;
         }
         let this = |held: &Pair| held.at_hand.provenance().fingerprint == provenance.fingerprint;
-        if self.0.cache.refuse(&credential.0.purpose, this) { Refused::AskAgain } else { Refused::Final }
+        self.0.cache.refuse(&credential.0.purpose, this)
     }
 
     /// Drops everything that is held for a session. To be called once [`Session::is_open`] says no.
@@ -166,6 +167,11 @@ impl Vault {
         let zone = Zone::new(access, self.0.client.clone(), Arc::clone(&self.0.clock), &self.0.tasks);
         self.0.zone.store(Arc::new(zone));
         self.0.cache.retain(|_| false);
+    }
+
+    /// How many credentials are held or being fetched.
+    pub fn entries(&self) -> usize {
+        self.0.cache.len()
     }
 
     /// Waits for the fetches in flight, each of which has a bound. To be called when nobody obtains any more.
@@ -276,7 +282,7 @@ impl Inner {
         let provenance = Provenance {
             source: SourceKind::Stored,
             issuer: None,
-            scopes: crate::model::Scopes::default(),
+            scopes: Scopes::default(),
             fingerprint: secret.fingerprint(),
             expires_at: None,
             cached: false,

@@ -13,6 +13,7 @@ use std::sync::PoisonError;
 use tokio_util::task::TaskTracker;
 
 use crate::credential::NotObtained;
+use crate::credential::Refused;
 use crate::credential::cache::Cache;
 use crate::credential::cache::Fetched;
 use crate::credential::cache::Key;
@@ -100,7 +101,7 @@ impl fmt::Debug for Persist {
 pub(super) struct Zone {
     issuer: String,
     user: UserName,
-    own: ClientSecret,
+    own: Arc<ClientSecret>,
     registration_token: Option<Secret>,
     refresh_token: Arc<Mutex<Option<Secret>>>,
     persist: Persist,
@@ -143,7 +144,7 @@ impl Zone {
         Self {
             issuer: access.issuer,
             user: access.user,
-            own,
+            own: Arc::new(own),
             registration_token,
             refresh_token: Arc::new(Mutex::new(refresh_token)),
             persist,
@@ -170,25 +171,36 @@ impl Zone {
         let application = self.application(&asked.agent).await?;
         let subject = if exchange { Some(self.subject().await?) } else { None };
         let denied = match self.ask(asked, &application, subject.as_ref()).await {
-            Err(NotObtained::Denied { error, .. })
-                if error == "invalid_client" && self.registration_token.is_some() =>
-            {
-                self.applications.drop_if(&asked.agent, |held| Arc::ptr_eq(held, &application));
-                None
-            }
-            Err(denied @ NotObtained::Denied { .. }) => Some(denied),
+            Err(denied @ NotObtained::Denied { .. }) => denied,
             answer => return answer,
         };
-        match (denied, &subject) {
-            (None, _) => {}
-            (Some(NotObtained::Denied { error, .. }), Some(subject)) if error == "invalid_grant" => {
-                self.subject.drop_if(&TheOnly, |held| held.expose() == subject.expose());
-            }
-            (Some(denied), _) => return Err(denied),
+        if self.forget(&denied, asked, &application, subject.as_ref()) == Refused::Final {
+            return Err(denied);
         }
         let application = self.application(&asked.agent).await?;
         let subject = if exchange { Some(self.subject().await?) } else { None };
         self.ask(asked, &application, subject.as_ref()).await
+    }
+
+    /// Drops what the zone no longer takes, where it can be had anew.
+    fn forget(
+        &self,
+        denied: &NotObtained,
+        asked: &Asked,
+        application: &Arc<ClientSecret>,
+        subject: Option<&Secret>,
+    ) -> Refused {
+        match (denied, subject) {
+            (NotObtained::Denied { error, .. }, _)
+                if error == "invalid_client" && self.registration_token.is_some() =>
+            {
+                self.applications.refuse(&asked.agent, |held| Arc::ptr_eq(held, application))
+            }
+            (NotObtained::Denied { error, .. }, Some(subject)) if error == "invalid_grant" => {
+                self.subject.refuse(&TheOnly, |held| held.expose() == subject.expose())
+            }
+            _ => Refused::Final,
+        }
     }
 
     async fn ask(
@@ -262,7 +274,7 @@ impl Zone {
     /// The agent's application: registered when the agent first appears, or the one client for all.
     async fn application(self: &Arc<Self>, agent: &AgentName) -> Result<Arc<ClientSecret>, NotObtained> {
         if self.registration_token.is_none() {
-            return Ok(Arc::new(self.own.clone()));
+            return Ok(Arc::clone(&self.own));
         }
         let (zone, name) = (Arc::clone(self), agent.clone());
         let fetch = || async move {

@@ -9,31 +9,26 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::sync::RwLock;
 use std::sync::RwLockReadGuard;
 use std::sync::RwLockWriteGuard;
-use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use crate::credential::NotObtained;
 use crate::credential::Refused;
-use crate::limits::CLOCK_BACK_LEEWAY;
-use crate::limits::EXPIRY_SKEW;
-use crate::limits::FAILURE_PAUSE_MAX;
-use crate::limits::FAILURE_PAUSE_MIN;
-use crate::limits::REFRESH_MARGIN_MAX;
+use crate::credential::slot::Age;
+use crate::credential::slot::ClearOnDrop;
+use crate::credential::slot::Fetched;
+use crate::credential::slot::Flight;
+use crate::credential::slot::Moment;
+use crate::credential::slot::Slot;
+use crate::credential::slot::Work;
 use crate::limits::REFUSAL_PAUSE;
 use crate::model::Clock;
-use crate::model::Timestamp;
-use crate::os::random;
 
 /// What names a value.
 pub(super) trait Key: Clone + Eq + Hash + Send + Sync + 'static {
@@ -49,64 +44,11 @@ pub(super) struct Cache<K, V> {
     tasks: TaskTracker,
 }
 
-/// What a fetch brings.
-pub(super) struct Fetched<V> {
-    pub(super) value: V,
-    /// When the request for it was sent, by both clocks.
-    pub(super) since: Moment,
-    /// How long it is good; none for as long as it is not dropped.
-    pub(super) lifetime: Option<Duration>,
-}
-
 /// A value, and whether it was at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found<V> {
     AtHand(V),
     Fetched(V),
-}
-
-/// Now, by both clocks.
-#[derive(Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) wall: Timestamp,
-    pub(super) monotonic: Duration,
-}
-
-struct Slot<V> {
-    held: ArcSwapOption<Held<V>>,
-    work: Mutex<Work<V>>,
-    used_at: AtomicI64,
-}
-
-struct Held<V> {
-    value: V,
-    issued: Moment,
-    times: Option<Times>,
-}
-
-/// From the issue on: when to look for a fresh one, and when to stop using this one.
-struct Times {
-    refresh_after: Duration,
-    usable_for: Duration,
-}
-
-struct Work<V> {
-    flight: Option<Flight<V>>,
-    failed: Option<Failed>,
-    refused_at: Option<Duration>,
-}
-
-struct Failed {
-    until: Duration,
-    error: NotObtained,
-}
-
-type Flight<V> = watch::Receiver<Option<Result<V, NotObtained>>>;
-
-enum Age {
-    Fresh,
-    Ageing,
-    Gone,
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Cache<K, V> {
@@ -222,79 +164,6 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Cache<K, V> {
     }
 }
 
-impl<V: Clone> Slot<V> {
-    fn work(&self) -> MutexGuard<'_, Work<V>> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn settle(&self, answer: Result<Fetched<V>, NotObtained>, clock: &dyn Clock) -> Result<V, NotObtained> {
-        let mut work = self.work();
-        work.flight = None;
-        match answer {
-            Ok(fetched) => {
-                let times = fetched.lifetime.map(|lifetime| Times::of(lifetime, by_chance()));
-                let value = fetched.value;
-                work.failed = None;
-                self.held.store(Some(Arc::new(Held { value: value.clone(), issued: fetched.since, times })));
-                Ok(value)
-            }
-            Err(error) => {
-                let pause = FAILURE_PAUSE_MIN + (FAILURE_PAUSE_MAX - FAILURE_PAUSE_MIN).mul_f64(by_chance());
-                work.failed = Some(Failed { until: clock.monotonic() + pause, error: error.clone() });
-                Err(error)
-            }
-        }
-    }
-}
-
-impl<V> Default for Slot<V> {
-    fn default() -> Self {
-        let work = Work { flight: None, failed: None, refused_at: None };
-        Self { held: ArcSwapOption::empty(), work: Mutex::new(work), used_at: AtomicI64::new(i64::MAX) }
-    }
-}
-
-impl<V> Work<V> {
-    fn failure(&self, now: Moment) -> Option<NotObtained> {
-        self.failed.as_ref().filter(|failed| now.monotonic < failed.until).map(|failed| failed.error.clone())
-    }
-}
-
-impl<V> Held<V> {
-    /// By the clock that counts more: the monotonic one may stop while the machine sleeps, the wall clock may
-    /// be set back.
-    fn age(&self, now: Moment) -> Age {
-        if now.wall < self.issued.wall.before(CLOCK_BACK_LEEWAY) {
-            return Age::Gone;
-        }
-        let Some(times) = &self.times else { return Age::Fresh };
-        let age = now.wall.since(self.issued.wall).max(now.monotonic.saturating_sub(self.issued.monotonic));
-        if age < times.refresh_after {
-            Age::Fresh
-        } else if age < times.usable_for {
-            Age::Ageing
-        } else {
-            Age::Gone
-        }
-    }
-}
-
-impl Times {
-    /// `chance` is from 0 to 1: entries that were fetched together are not refreshed together.
-    fn of(lifetime: Duration, chance: f64) -> Self {
-        let margin = (lifetime / 5).min(REFRESH_MARGIN_MAX).mul_f64(1.0 + chance / 2.0);
-        let skew = EXPIRY_SKEW.min(lifetime / 4);
-        let usable_for = lifetime - skew;
-        Self { refresh_after: usable_for.saturating_sub(margin), usable_for }
-    }
-}
-
-impl Moment {
-    pub(super) fn now(clock: &dyn Clock) -> Self {
-        Self { wall: clock.now(), monotonic: clock.monotonic() }
-    }
-}
-
 impl<V> Found<V> {
     pub(super) fn into_value(self) -> V {
         match self {
@@ -303,24 +172,9 @@ impl<V> Found<V> {
     }
 }
 
-/// Frees the slot for the next fetch even where this one panicked.
-struct ClearOnDrop<'a, V: Clone>(&'a Slot<V>);
-
-impl<V: Clone> Drop for ClearOnDrop<'_, V> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.work().flight = None;
-        }
-    }
-}
-
 async fn land<V: Clone>(mut flight: Flight<V>) -> Result<V, NotObtained> {
     let landed = flight.wait_for(Option::is_some).await;
     landed.ok().and_then(|answer| answer.clone()).unwrap_or(Err(NotObtained::Abandoned))
-}
-
-fn by_chance() -> f64 {
-    f64::from(u16::from_be_bytes(random::bytes())) / f64::from(u16::MAX)
 }
 
 #[cfg(test)]
@@ -385,17 +239,5 @@ mod tests {
         go.send(()).unwrap();
         assert_eq!(waiter.await.unwrap(), Found::Fetched(7));
         assert_eq!(get(&cache, 1, &fetches).await.unwrap(), Found::Fetched(0));
-    }
-
-    #[test]
-    fn every_lifetime_leaves_time_to_use_and_to_refresh() {
-        for seconds in [1, 2, 10, 39, 40, 60, 300, 3600, 86_400] {
-            for chance in [0.0, 0.5, 1.0] {
-                let lifetime = Duration::from_secs(seconds);
-                let times = Times::of(lifetime, chance);
-                assert!(times.refresh_after > Duration::ZERO, "{seconds} {chance}");
-                assert!(times.refresh_after < times.usable_for && times.usable_for < lifetime, "{seconds} {chance}");
-            }
-        }
     }
 }

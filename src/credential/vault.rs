@@ -5,29 +5,27 @@
 //! as a header value for exactly one resource.
 
 use std::fmt;
-use std::hash::Hash;
-use std::hash::Hasher;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use hyper::header::HeaderName;
-use hyper::header::HeaderValue;
 use tokio_util::task::TaskTracker;
 
-use crate::agent::Session;
+use crate::credential::Credential;
 use crate::credential::NotObtained;
 use crate::credential::Provenance;
+use crate::credential::Refused;
 use crate::credential::Secrets;
 use crate::credential::SourceKind;
 use crate::credential::ZoneAccess;
+use crate::credential::answer::Granted;
 use crate::credential::cache::Cache;
-use crate::credential::cache::Fetched;
 use crate::credential::cache::Found;
-use crate::credential::cache::Key;
-use crate::credential::cache::Moment;
+use crate::credential::credential::Pair;
+use crate::credential::credential::Purpose;
 use crate::credential::endpoint::ClientSecret;
 use crate::credential::endpoint::Endpoint;
-use crate::credential::endpoint::Granted;
+use crate::credential::slot::Fetched;
+use crate::credential::slot::Moment;
 use crate::credential::zone::Asked;
 use crate::credential::zone::Grant;
 use crate::credential::zone::Zone;
@@ -38,10 +36,8 @@ use crate::limits::CREDENTIALS_MAX;
 use crate::limits::OBTAIN_TIMEOUT;
 use crate::model::Clock;
 use crate::model::Scopes;
-use crate::model::Secret;
 use crate::model::SessionId;
 use crate::policy::Permit;
-use crate::resource::Resource;
 use crate::resource::Source;
 use crate::resource::TokenEndpoint;
 
@@ -61,20 +57,6 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
 }
 
-/// A header that carries a token, for one resource and one session. Cheap to clone.
-#[derive(Clone)]
-pub struct Credential(Arc<Parts>);
-
-/// What a refused credential's owner should do.
-#[must_use = "it says whether to try again"]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// It is dropped: asking again gives another.
-    AskAgain,
-    /// Asking again would give the same: it is a stored secret, or its successor was refused just now.
-    Final,
-}
-
 struct Inner {
     cache: Cache<Purpose, Pair>,
     zone: ArcSwap<Zone>,
@@ -82,27 +64,6 @@ struct Inner {
     client: Client,
     clock: Arc<dyn Clock>,
     tasks: TaskTracker,
-}
-
-struct Parts {
-    value: HeaderValue,
-    purpose: Purpose,
-    provenance: Provenance,
-}
-
-/// One credential twice: as it is when fetched, and as it is when found again.
-#[derive(Clone)]
-struct Pair {
-    fetched: Credential,
-    at_hand: Credential,
-}
-
-/// Everything that makes a credential different. The zone is not in it: each zone has its own entries,
-/// because [`Vault::replace_zone`] drops all.
-#[derive(Clone)]
-struct Purpose {
-    session: Arc<Session>,
-    resource: Arc<Resource>,
 }
 
 impl Vault {
@@ -145,7 +106,7 @@ impl Vault {
             return Refused::Final;
         }
         let this = |held: &Pair| held.at_hand.provenance().fingerprint == provenance.fingerprint;
-        self.0.cache.refuse(&credential.0.purpose, this)
+        self.0.cache.refuse(credential.purpose(), this)
     }
 
     /// Drops everything that is held for a session. To be called once [`Session::is_open`] says no.
@@ -193,32 +154,6 @@ impl fmt::Debug for Settings {
     }
 }
 
-impl Credential {
-    /// Which header.
-    pub fn name(&self) -> &HeaderName {
-        self.0.purpose.resource.header.name()
-    }
-
-    /// Its value, which is sensitive. A clone costs a reference count.
-    pub fn value(&self) -> &HeaderValue {
-        &self.0.value
-    }
-
-    /// All that may be said of it.
-    pub fn provenance(&self) -> &Provenance {
-        &self.0.provenance
-    }
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credential")
-            .field("name", self.name())
-            .field("provenance", self.provenance())
-            .finish_non_exhaustive()
-    }
-}
-
 impl Inner {
     async fn fetch_bounded(self: Arc<Self>, purpose: Purpose) -> Result<Fetched<Pair>, NotObtained> {
         let zone = self.zone.load_full();
@@ -242,18 +177,18 @@ impl Inner {
             Source::TokenExchange { scopes, target } => {
                 let asked = at_zone(Grant::TokenExchange, scopes.clone(), *target);
                 let (granted, since) = zone.token(&asked).await?;
-                purpose.credential(SourceKind::TokenExchange, zone.issuer().to_owned(), granted, since)
+                minted(purpose, SourceKind::TokenExchange, zone.issuer().to_owned(), granted, since)
             }
             Source::ClientCredentials { scopes, target, endpoint: None } => {
                 let asked = at_zone(Grant::ClientCredentials, scopes.clone(), *target);
                 let (granted, since) = zone.token(&asked).await?;
-                purpose.credential(SourceKind::ClientCredentials, zone.issuer().to_owned(), granted, since)
+                minted(purpose, SourceKind::ClientCredentials, zone.issuer().to_owned(), granted, since)
             }
             Source::ClientCredentials { scopes, target: parameter, endpoint: Some(at) } => {
                 let form = Form::new().field("grant_type", "client_credentials");
                 let form = target(form, *parameter, &purpose.resource.identifier, scopes);
                 let (granted, since) = self.own_endpoint(at, form, purpose.resource.identifier.as_str()).await?;
-                purpose.credential(SourceKind::ClientCredentials, at.url.clone(), granted, since)
+                minted(purpose, SourceKind::ClientCredentials, at.url.clone(), granted, since)
             }
             Source::Stored { secret } => self.stored(purpose, secret),
             Source::None => Err(NotObtained::Abandoned),
@@ -287,67 +222,28 @@ impl Inner {
             expires_at: None,
             cached: false,
         };
-        let pair = purpose.pair(secret, provenance).ok_or_else(|| NotObtained::SecretNotLegal(name.to_owned()))?;
+        let pair = purpose.pair(secret, provenance).map_err(|_| NotObtained::SecretNotLegal(name.to_owned()))?;
         Ok(Fetched { value: pair, since: Moment::now(&*self.clock), lifetime: None })
     }
 }
 
-impl Purpose {
-    fn credential(
-        &self,
-        source: SourceKind,
-        issuer: String,
-        granted: Granted,
-        since: Moment,
-    ) -> Result<Fetched<Pair>, NotObtained> {
-        let provenance = Provenance {
-            source,
-            issuer: Some(issuer.clone()),
-            scopes: granted.scopes,
-            fingerprint: granted.token.fingerprint(),
-            expires_at: Some(since.wall.after(granted.lifetime)),
-            cached: false,
-        };
-        let illegal = || NotObtained::Unusable { server: issuer, what: "its token fits no header".to_owned() };
-        let value = self.pair(&granted.token, provenance).ok_or_else(illegal)?;
-        Ok(Fetched { value, since, lifetime: Some(granted.lifetime) })
-    }
-
-    fn pair(&self, secret: &Secret, provenance: Provenance) -> Option<Pair> {
-        let value = self.resource.header.render(secret).ok()?;
-        let found = Provenance { cached: true, ..provenance.clone() };
-        let credential =
-            |provenance| Credential(Arc::new(Parts { value: value.clone(), purpose: self.clone(), provenance }));
-        Some(Pair { fetched: credential(provenance), at_hand: credential(found) })
-    }
-}
-
-impl Key for Purpose {
-    fn is_live(&self) -> bool {
-        self.session.is_open()
-    }
-}
-
-// INVARIANT: everything of session and resource that `fetch` or `pair` reads is compared here.
-impl PartialEq for Purpose {
-    fn eq(&self, other: &Self) -> bool {
-        let same_session = Arc::ptr_eq(&self.session, &other.session)
-            || (self.session.id() == other.session.id()
-                && self.session.user() == other.session.user()
-                && self.session.agent() == other.session.agent());
-        let same_resource = Arc::ptr_eq(&self.resource, &other.resource)
-            || (self.resource.identifier == other.resource.identifier
-                && self.resource.source == other.resource.source
-                && self.resource.header == other.resource.header);
-        same_session && same_resource
-    }
-}
-
-impl Eq for Purpose {}
-
-impl Hash for Purpose {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.session.id().hash(state);
-        self.resource.identifier.hash(state);
-    }
+/// A token as the credential it is for `purpose`.
+fn minted(
+    purpose: &Purpose,
+    source: SourceKind,
+    issuer: String,
+    granted: Granted,
+    since: Moment,
+) -> Result<Fetched<Pair>, NotObtained> {
+    let provenance = Provenance {
+        source,
+        issuer: Some(issuer.clone()),
+        scopes: granted.scopes,
+        fingerprint: granted.token.fingerprint(),
+        expires_at: Some(since.wall.after(granted.lifetime)),
+        cached: false,
+    };
+    let illegal = |_| NotObtained::Unusable { server: issuer, what: "its token fits no header".to_owned() };
+    let value = purpose.pair(&granted.token, provenance).map_err(illegal)?;
+    Ok(Fetched { value, since, lifetime: Some(granted.lifetime) })
 }

@@ -4,8 +4,6 @@
 //! than RFC 8414, 7591, 6749 and 8693 say, so that any such server will do. A rotated refresh token is handed
 //! to `persist` before it is used for the first time.
 
-use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -13,16 +11,19 @@ use std::sync::PoisonError;
 use tokio_util::task::TaskTracker;
 
 use crate::credential::NotObtained;
+use crate::credential::Persist;
 use crate::credential::Refused;
+use crate::credential::ZoneAccess;
+use crate::credential::ZoneClient;
+use crate::credential::answer::Granted;
 use crate::credential::cache::Cache;
-use crate::credential::cache::Fetched;
 use crate::credential::cache::Key;
-use crate::credential::cache::Moment;
 use crate::credential::discovery::Metadata;
 use crate::credential::discovery::discover;
 use crate::credential::endpoint::ACCESS_TOKEN;
 use crate::credential::endpoint::ClientSecret;
-use crate::credential::endpoint::Granted;
+use crate::credential::slot::Fetched;
+use crate::credential::slot::Moment;
 use crate::http::Client;
 use crate::http::Form;
 use crate::limits::APPLICATIONS_MAX;
@@ -36,66 +37,6 @@ use crate::model::Secret;
 use crate::model::SessionId;
 use crate::model::UserName;
 use crate::resource::TargetParameter;
-
-/// What is needed to speak to a zone: its URL, and who speaks.
-#[derive(Clone, Debug)]
-pub struct ZoneAccess {
-    /// The issuer's URL, exactly as in its metadata; a trailing slash is ignored.
-    pub issuer: String,
-    /// Whose sign-in the refresh token is. Nobody else's session gets a token for it.
-    pub user: UserName,
-    /// As whom.
-    pub client: ZoneClient,
-}
-
-/// As which client the vault speaks to the zone.
-#[derive(Clone, Debug)]
-pub enum ZoneClient {
-    /// The daemon's own client, which refreshes the user's token and registers one application for each agent.
-    SignedIn {
-        /// The daemon's client id.
-        client_id: String,
-        /// Its secret.
-        client_secret: Secret,
-        /// The user's session at the zone.
-        refresh_token: Secret,
-        /// The initial access token for registrations (RFC 7591 §3).
-        registration_token: Secret,
-    },
-    /// One client, made by hand at the zone, for all agents.
-    Client {
-        /// Its id.
-        client_id: String,
-        /// Its secret.
-        client_secret: Secret,
-        /// The user's session at the zone; without one there are no exchanges, only client credentials.
-        refresh_token: Option<Secret>,
-        /// Keeps a refresh token that the zone replaced.
-        persist: Persist,
-    },
-}
-
-/// Stores a rotated refresh token; called from a thread that may block.
-#[derive(Clone)]
-pub struct Persist(Arc<dyn Fn(&Secret) -> io::Result<()> + Send + Sync>);
-
-impl Persist {
-    /// `keep` is called with each new refresh token, before it is used.
-    pub fn new(keep: impl Fn(&Secret) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(keep))
-    }
-
-    /// In memory only: after a restart the first token is used again.
-    pub fn nowhere() -> Self {
-        Self::new(|_| Ok(()))
-    }
-}
-
-impl fmt::Debug for Persist {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Persist(…)")
-    }
-}
 
 /// The running half of a [`ZoneAccess`].
 pub(super) struct Zone {
@@ -262,7 +203,7 @@ impl Zone {
     async fn keep(&self, rotated: Secret) {
         let (persist, held) = (self.persist.clone(), Arc::clone(&self.refresh_token));
         let kept = tokio::task::spawn_blocking(move || {
-            let kept = (persist.0)(&rotated);
+            let kept = persist.keep(&rotated);
             *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(rotated);
             kept
         });

@@ -207,33 +207,3 @@ async fn an_answer_that_breaks_off_or_is_no_http_is_not_believed() {
         assert!(error.to_string().contains(words), "{error} does not say `{words}`");
     }
 }
-
-#[test]
-fn zz_adhoc() {
-    let started = std::time::Instant::now();
-    let source =
-        crate::credential::SecretSource::Keychain { service: "valetkey-test".into(), account: "nobody".into() };
-    let error = source.read(&|_| None).unwrap_err();
-    println!("KEYCHAIN {error} | {} | {:?}", error.hint(), started.elapsed());
-}
-
-#[tokio::test]
-async fn zz_speed() {
-    let world = World::new().await;
-    let permit = Permit::for_test(session("ses_0123456789abcdefghjkmnpqrs"), api(), Action::Read);
-    world.vault.obtain(&permit).await.unwrap();
-    let system = Vault::new(Settings {
-        zone: signed_in(&world.issuer.url),
-        secrets: Secrets::default(),
-        client: client(),
-        clock: Arc::new(crate::os::SystemClock::new()),
-    });
-    system.obtain(&permit).await.unwrap();
-    for vault in [&world.vault, &system] {
-        let started = std::time::Instant::now();
-        for _ in 0..100_000 {
-            std::hint::black_box(vault.obtain(&permit).await.unwrap());
-        }
-        println!("HIT (unoptimised) {:?}", started.elapsed() / 100_000);
-    }
-}

@@ -105,6 +105,18 @@ async fn an_ageing_credential_is_given_while_one_fetch_replaces_it() {
 }
 
 #[tokio::test]
+async fn a_short_token_is_used_for_most_of_its_life_and_never_past_it() {
+    let world = World::new().await;
+    world.issuer.lifetime(20);
+    let (session, resource) = (session("ses_1"), api());
+    world.obtain(&session, &resource).await.unwrap();
+    world.clock.pass(Duration::from_secs(8));
+    assert!(world.obtain(&session, &resource).await.unwrap().provenance().cached);
+    world.clock.pass(Duration::from_secs(8));
+    assert!(!world.obtain(&session, &resource).await.unwrap().provenance().cached);
+}
+
+#[tokio::test]
 async fn a_laptop_that_slept_fetches_anew() {
     let world = World::new().await;
     let (session, resource) = (session("ses_1"), api());

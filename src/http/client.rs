@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use http_body_util::Full;
+use http_body_util::LengthLimitError;
 use http_body_util::Limited;
 use hyper::Request;
 use hyper::Response;
@@ -62,6 +63,9 @@ pub enum Failed {
         /// What hyper said.
         source: hyper::Error,
     },
+    /// The server broke off in the middle of its answer.
+    #[error("`{0}` broke off in the middle of its answer")]
+    CutShort(String),
     /// The answer is larger than the bound.
     #[error("the answer of `{0}` is too large")]
     TooLarge(String),
@@ -133,7 +137,10 @@ impl Client {
             let answer = sender.send_request(origin_form(request, authority)?).await.map_err(broken)?;
             let (head, body) = answer.into_parts();
             let body = Limited::new(body, self.answer_bytes_max).collect().await;
-            let body = body.map_err(|_| Failed::TooLarge(authority.to_string()))?;
+            let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+                true => Failed::TooLarge(authority.to_string()),
+                false => Failed::CutShort(authority.to_string()),
+            })?;
             Ok(Response::from_parts(head, body.to_bytes()))
         };
         tokio::pin!(answer);

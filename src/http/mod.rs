@@ -1,8 +1,9 @@
-//! HTTP without domain words: the guard over raw bytes, which headers may travel, bodies, and the one
-//! outbound client.
+//! HTTP without domain words: the guard over raw bytes, which headers may travel, bodies, forms, and the
+//! one outbound client.
 
 mod body;
 mod client;
+mod form;
 mod framing;
 pub mod guard;
 pub mod headers;
@@ -13,6 +14,8 @@ pub use body::BodyFailed;
 pub use body::Trailers;
 pub use client::Client;
 pub use client::Failed;
+pub use form::Form;
+pub use form::form_encode;
 pub use framing::Violation;
 pub use guard::Malformed;
 pub use strict::Gate;

@@ -46,7 +46,6 @@ use crate::upstream::Reply;
 use crate::upstream::Upstream;
 
 /// The steps, wired.
-#[derive(Debug)]
 pub struct Broker {
     /// Step 1.
     pub agents: Arc<Registry>,
@@ -322,6 +321,12 @@ impl Broker {
                 Ok(if private { Reach::Any } else { Reach::Public })
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 

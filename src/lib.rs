@@ -14,6 +14,7 @@
 pub mod agent;
 pub mod audit;
 pub mod cli;
+pub mod control;
 pub mod credential;
 pub mod http;
 pub mod limits;

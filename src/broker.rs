@@ -258,10 +258,20 @@ impl Broker {
         }
     }
 
-    fn decide(&self, session: &Arc<Session>, target: Option<&Arc<Resource>>, arrival: &Arrival) -> Result<Permit, Refusal> {
+    fn decide(
+        &self,
+        session: &Arc<Session>,
+        target: Option<&Arc<Resource>>,
+        arrival: &Arrival,
+    ) -> Result<Permit, Refusal> {
         let Destination { scheme, authority, path } = &arrival.destination;
-        let facts =
-            Facts { method: &arrival.head.method, scheme: *scheme, authority, path: path.as_str(), time: self.clock.now() };
+        let facts = Facts {
+            method: &arrival.head.method,
+            scheme: *scheme,
+            authority,
+            path: path.as_str(),
+            time: self.clock.now(),
+        };
         let decision = match target {
             Some(resource) => self.policy.decide(session, resource, &facts),
             None => self.policy.decide_tunnel(session, authority, &facts),

@@ -13,6 +13,7 @@
 
 pub mod agent;
 pub mod audit;
+pub mod broker;
 pub mod cli;
 pub mod control;
 pub mod credential;
@@ -21,8 +22,8 @@ pub mod limits;
 pub mod model;
 pub mod os;
 pub mod policy;
-pub mod resource;
-pub mod upstream;
-pub mod broker;
+pub mod proxy;
 pub mod refusal;
+pub mod resource;
 pub mod tls;
+pub mod upstream;

@@ -264,3 +264,23 @@ pub const DAEMON_LOG_TAIL_BYTES: u64 = 1024 * 1024;
 
 /// `logs -f` looks for new lines this often.
 pub const DAEMON_LOG_POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+// --- proxy: connections ------------------------------------------------------------------------------
+
+/// Connections of agents at one time; the next one waits in the kernel's queue.
+pub const CONNECTIONS_MAX: usize = 16 * 1024;
+
+/// Rest after an accept that failed, such as for want of file descriptors.
+pub const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
+
+/// An agent's TLS handshake, from CONNECT's answer to its end.
+pub const AGENT_TLS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// hyper's buffer for one HTTP/1 connection: a head fits, and a body's reads are large.
+pub const HTTP1_BUFFER_BYTES: usize = 128 * 1024;
+
+/// Each direction of a tunnel; larger buffers pay on big bodies.
+pub const TUNNEL_BUFFER_BYTES: usize = 32 * 1024;
+
+/// To tell a client that broke its framing why it is left.
+pub const LAST_WORD_TIMEOUT: Duration = Duration::from_secs(2);

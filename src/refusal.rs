@@ -3,8 +3,8 @@
 //! Two tables read it and nothing else: `proxy::reply` for agents and `cli::failure` for people.
 
 use crate::agent::Unidentified;
-use crate::audit::Rejection;
 use crate::audit::RefusedBy;
+use crate::audit::Rejection;
 use crate::audit::Unrecorded;
 use crate::credential::NotObtained;
 use crate::http::Malformed;

@@ -5,10 +5,10 @@
 
 use hyper::HeaderMap;
 use hyper::Method;
+use hyper::Request;
 use hyper::Uri;
 use hyper::Version;
 use hyper::header::HOST;
-use hyper::http::request::Parts;
 
 use crate::http::Violation;
 use crate::limits;
@@ -65,11 +65,11 @@ pub enum Malformed {
 }
 
 /// Where a CONNECT goes: authority-form, and `Host`, where there is one, the same.
-pub fn connect(head: &Parts) -> Result<Authority, Malformed> {
-    check_fields(&head.headers)?;
-    let target = head.uri.authority().filter(|_| head.uri.scheme().is_none()).ok_or(Malformed::TargetForm)?;
+pub fn connect<B>(head: &Request<B>) -> Result<Authority, Malformed> {
+    check_fields(head.headers())?;
+    let target = head.uri().authority().filter(|_| head.uri().scheme().is_none()).ok_or(Malformed::TargetForm)?;
     let authority = Authority::parse(target.as_str())?;
-    if let Some(host) = one_host(&head.headers)?
+    if let Some(host) = one_host(head.headers())?
         && Authority::parse_or(host, authority.port)? != authority
     {
         return Err(Malformed::HostDisagrees);
@@ -78,45 +78,45 @@ pub fn connect(head: &Parts) -> Result<Authority, Malformed> {
 }
 
 /// Where an absolute-form request in the clear goes. `forms` is asked for the place.
-pub fn in_the_clear(head: &Parts, forms: impl Fn(&Authority) -> PathForms) -> Result<Destination, Malformed> {
-    check_fields(&head.headers)?;
-    check_method(&head.method)?;
-    let target = head.uri.authority().ok_or(Malformed::OriginForm)?;
-    match head.uri.scheme_str() {
+pub fn in_the_clear<B>(head: &Request<B>, forms: impl Fn(&Authority) -> PathForms) -> Result<Destination, Malformed> {
+    check_fields(head.headers())?;
+    check_method(head.method())?;
+    let target = head.uri().authority().ok_or(Malformed::OriginForm)?;
+    match head.uri().scheme_str() {
         Some("http") => {}
         Some("https") => return Err(Malformed::HttpsInTheClear),
         _ => return Err(Malformed::TargetForm),
     }
     let authority = Authority::parse_or(target.as_str(), 80)?;
-    match one_host(&head.headers)? {
+    match one_host(head.headers())? {
         Some(host) if Authority::parse_or(host, 80)? != authority => return Err(Malformed::HostDisagrees),
-        None if head.version == Version::HTTP_11 => return Err(Malformed::HostMissing),
+        None if head.version() == Version::HTTP_11 => return Err(Malformed::HostMissing),
         _ => {}
     }
-    let path = path(&head.uri, forms(&authority))?;
+    let path = path(head.uri(), forms(&authority))?;
     Ok(Destination { scheme: Scheme::Http, authority, path })
 }
 
 /// Where a request inside an opened tunnel goes: nowhere but where the tunnel was opened to.
-pub fn in_tunnel(head: &Parts, opened: &Authority, forms: PathForms) -> Result<Destination, Malformed> {
-    check_fields(&head.headers)?;
-    check_method(&head.method)?;
-    let host = one_host(&head.headers)?;
-    match head.uri.authority() {
+pub fn in_tunnel<B>(head: &Request<B>, opened: &Authority, forms: PathForms) -> Result<Destination, Malformed> {
+    check_fields(head.headers())?;
+    check_method(head.method())?;
+    let host = one_host(head.headers())?;
+    match head.uri().authority() {
         Some(target) => {
-            if head.uri.scheme_str() != Some("https") {
+            if head.uri().scheme_str() != Some("https") {
                 return Err(Malformed::TargetForm);
             }
             agree(target.as_str(), opened)?;
             match host {
                 Some(host) if !is_same(host, opened)? => return Err(Malformed::HostDisagrees),
-                None if head.version < Version::HTTP_2 => return Err(Malformed::HostMissing),
+                None if head.version() < Version::HTTP_2 => return Err(Malformed::HostMissing),
                 _ => {}
             }
         }
         None => agree(host.ok_or(Malformed::HostMissing)?, opened)?,
     }
-    let path = path(&head.uri, forms)?;
+    let path = path(head.uri(), forms)?;
     Ok(Destination { scheme: Scheme::Https, authority: opened.clone(), path })
 }
 
@@ -188,16 +188,14 @@ fn path(uri: &Uri, forms: PathForms) -> Result<Path, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use hyper::Request;
-
     use super::*;
 
-    fn head(method: &str, target: &str, fields: &[(&str, &str)], version: Version) -> Parts {
+    fn head(method: &str, target: &str, fields: &[(&str, &str)], version: Version) -> Request<()> {
         let mut builder = Request::builder().method(method).uri(target).version(version);
         for (name, value) in fields {
             builder = builder.header(*name, *value);
         }
-        builder.body(()).unwrap().into_parts().0
+        builder.body(()).unwrap()
     }
 
     fn tunnel(target: &str, hosts: &[&str], version: Version) -> Result<Destination, Malformed> {

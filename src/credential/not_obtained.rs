@@ -11,7 +11,6 @@ use crate::model::UserName;
 
 /// There is no credential for a request that was permitted.
 #[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum NotObtained {
     /// The server answered with an OAuth error (RFC 6749 §5.2, RFC 8693 §2.2.2).
     #[error("`{server}` gave no token for `{target}`: {error}{}", parenthesised(.description))]

@@ -90,6 +90,7 @@ impl<V: Clone> Slot<V> {
                 Ok(value)
             }
             Err(error) => {
+                tracing::warn!(code = error.code(), %error, "a fetch for a credential failed");
                 let pause = FAILURE_PAUSE_MIN + (FAILURE_PAUSE_MAX - FAILURE_PAUSE_MIN).mul_f64(by_chance());
                 work.failed = Some(Failed { until: clock.monotonic() + pause, error: error.clone() });
                 Err(error)
@@ -115,10 +116,10 @@ impl<V> Held<V> {
     /// By the clock that counts more: the monotonic one may stop while the machine sleeps, the wall clock may
     /// be set back.
     pub(super) fn age(&self, now: Moment) -> Age {
+        let Some(times) = &self.times else { return Age::Fresh };
         if now.wall < self.issued.wall.before(CLOCK_BACK_LEEWAY) {
             return Age::Gone;
         }
-        let Some(times) = &self.times else { return Age::Fresh };
         let age = now.wall.since(self.issued.wall).max(now.monotonic.saturating_sub(self.issued.monotonic));
         if age < times.refresh_after {
             Age::Fresh

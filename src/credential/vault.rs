@@ -109,7 +109,8 @@ impl Vault {
         self.0.cache.refuse(credential.purpose(), this)
     }
 
-    /// Drops everything that is held for a session. To be called once [`Session::is_open`] says no.
+    /// Drops everything that is held for a session. To be called once its
+    /// [`ended`](crate::agent::Session::ended) is cancelled.
     pub fn end_session(&self, id: &SessionId) {
         self.0.cache.retain(|purpose| purpose.session.id() != id);
     }

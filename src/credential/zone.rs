@@ -104,13 +104,11 @@ impl Zone {
     /// A token for what is asked; once more with a fresh application or user token where the zone no longer
     /// knows the one at hand.
     pub(super) async fn token(self: &Arc<Self>, asked: &Asked) -> Result<(Granted, Moment), NotObtained> {
-        let exchange = asked.grant == Grant::TokenExchange;
-        if exchange && asked.user != self.user {
+        if asked.grant == Grant::TokenExchange && asked.user != self.user {
             let (user, signed_in) = (asked.user.clone(), self.user.clone());
             return Err(NotObtained::OtherUser { issuer: self.issuer.clone(), user, signed_in });
         }
-        let application = self.application(&asked.agent).await?;
-        let subject = if exchange { Some(self.subject().await?) } else { None };
+        let (application, subject) = self.parties(asked).await?;
         let denied = match self.ask(asked, &application, subject.as_ref()).await {
             Err(denied @ NotObtained::Denied { .. }) => denied,
             answer => return answer,
@@ -118,9 +116,19 @@ impl Zone {
         if self.forget(&denied, asked, &application, subject.as_ref()) == Refused::Final {
             return Err(denied);
         }
-        let application = self.application(&asked.agent).await?;
-        let subject = if exchange { Some(self.subject().await?) } else { None };
+        let (application, subject) = self.parties(asked).await?;
         self.ask(asked, &application, subject.as_ref()).await
+    }
+
+    /// Who asks, and for whom: fetched side by side where they are not at hand.
+    async fn parties(self: &Arc<Self>, asked: &Asked) -> Result<(Arc<ClientSecret>, Option<Secret>), NotObtained> {
+        let subject = async {
+            match asked.grant {
+                Grant::TokenExchange => self.subject().await.map(Some),
+                Grant::ClientCredentials => Ok(None),
+            }
+        };
+        tokio::try_join!(self.application(&asked.agent), subject)
     }
 
     /// Drops what the zone no longer takes, where it can be had anew.

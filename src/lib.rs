@@ -13,6 +13,7 @@
 
 pub mod agent;
 pub mod cli;
+pub mod config;
 pub mod credential;
 pub mod http;
 pub mod limits;

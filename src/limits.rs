@@ -16,3 +16,14 @@ pub const OUTBOUND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// No token answer or key set needs more.
 pub const OUTBOUND_ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+// --- config: what one file may be ---------------------------------------------------------------
+
+/// A configuration file, or a file of certificates that it names; a larger one is a mistake.
+pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+
+/// A file of the ledger is closed at this size by default, so that one busy day stays easy to read and to copy.
+pub const LEDGER_ROTATE_BYTES: u64 = 256 * 1024 * 1024;
+
+/// The ledger's head is signed after this many records by default: an Ed25519 signature costs microseconds.
+pub const LEDGER_SIGN_EVERY: u32 = 1024;

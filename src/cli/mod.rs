@@ -1,6 +1,8 @@
 //! The commands: one file each. stdout is data, stderr is talk.
 
+pub mod config;
 mod failure;
+pub mod init;
 mod output;
 
 pub use failure::Exit;

@@ -36,6 +36,15 @@ fn alone(placed: &PlacedResource, zone: &Zone, whoami: &Whoami, reading: &mut Re
         let fault = Fault::error(placed.credential.clone(), message).also(placed.hosts.clone(), "to here");
         reading.push(fault.hint("use `https`, or `credential = \"none\"`, or `connect` to a port on loopback"));
     }
+    let address =
+        resource.hosts.iter().find(|host| matches!(host, HostPattern::Exact(host) if host.address().is_some()));
+    if let Some(address) = address
+        && resource.scheme == Scheme::Https
+    {
+        let message = format!("`{address}` is an address: the local certificates are for names only");
+        let hint = "give the API a name in `hosts`, and `connect` to the address";
+        reading.push(Fault::error(placed.hosts.clone(), message).hint(hint));
+    }
     if resource.source == Source::None
         && let Some(header) = &placed.header
     {
@@ -148,6 +157,9 @@ pub(super) fn secrets(secrets: &[PlacedSecret], reading: &mut Reading<'_>) {
             }
         };
         reading.push(fault);
+    }
+    if reading.failed() {
+        return; // what would use it may be what is wrong
     }
     for secret in secrets.iter().filter(|secret| !used.iter().any(|(name, _)| *name == secret.name)) {
         let fault = Fault::warning(secret.name_span.clone(), format!("nothing uses the secret `{}`", secret.name));

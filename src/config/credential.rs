@@ -99,8 +99,9 @@ fn of_kind(
             Some(Source::Stored { secret: secret::reference(&value, reading)? })
         }
         Kind::TokenExchange => {
-            let (scopes, target) = (scopes(section, reading)?, own_target(section, target, reading)?);
-            Some(Source::TokenExchange { scopes, target })
+            let scopes = scopes(section, reading);
+            let target = own_target(section, target, reading);
+            Some(Source::TokenExchange { scopes: scopes?, target: target? })
         }
         Kind::ClientCredentials => {
             let scopes = scopes(section, reading);

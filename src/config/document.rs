@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use toml::Spanned;
 use toml::de::DeTable;
 use toml::de::DeValue;
 
@@ -18,13 +17,16 @@ use crate::config::audit;
 use crate::config::checks;
 use crate::config::fault::Fault;
 use crate::config::listeners::Listeners;
+use crate::config::policy;
 use crate::config::proxy;
 use crate::config::reading::Reading;
+use crate::config::reading::is_harmless;
 use crate::config::resource;
 use crate::config::secret;
 use crate::config::section::Section;
 use crate::config::settings::Audit;
 use crate::config::spelling::nearest;
+use crate::config::whoami;
 use crate::config::zone;
 use crate::resource::TargetParameter;
 
@@ -53,7 +55,7 @@ fn read_sections(document: &DeTable<'_>, reading: &mut Reading<'_>) -> Config {
         None => Zone::default(),
     };
     let whoami = match one(document, "whoami", reading) {
-        Some(section) => audit::read_whoami(section, &mut listeners, reading),
+        Some(section) => whoami::read(section, &mut listeners, reading),
         None => Whoami::default(),
     };
     let audit = match one(document, "audit", reading) {
@@ -61,7 +63,7 @@ fn read_sections(document: &DeTable<'_>, reading: &mut Reading<'_>) -> Config {
         None => Audit::default(),
     };
     let policy = match one(document, "policy", reading) {
-        Some(section) => audit::read_policy(section, reading),
+        Some(section) => policy::read(section, reading),
         None => Policy { folder: None },
     };
     let target = match &zone {
@@ -97,12 +99,12 @@ fn read_sections(document: &DeTable<'_>, reading: &mut Reading<'_>) -> Config {
 
 /// A section that stands at most once.
 fn one<'a>(document: &'a DeTable<'a>, name: &'static str, reading: &mut Reading<'_>) -> Option<Section<'a>> {
-    let (key, node) = document.iter().find(|(key, _)| key.get_ref() == name)?;
+    let (_, node) = document.iter().find(|(key, _)| key.get_ref() == name)?;
     match node.get_ref() {
-        DeValue::Table(table) => Some(Section::new(format!("[{name}]"), header(key.span(), node), table)),
+        DeValue::Table(table) => Some(Section::new(format!("[{name}]"), node.span(), table)),
         _ => {
             let message = format!("`{name}` must be a single table");
-            reading.push(Fault::error(header(key.span(), node), message).hint(format!("write `[{name}]`, once")));
+            reading.push(Fault::error(node.span(), message).hint(format!("write `[{name}]`, once")));
             None
         }
     }
@@ -110,7 +112,7 @@ fn one<'a>(document: &'a DeTable<'a>, name: &'static str, reading: &mut Reading<
 
 /// A section that stands any number of times.
 fn many<'a>(document: &'a DeTable<'a>, name: &'static str, reading: &mut Reading<'_>) -> Vec<Section<'a>> {
-    let Some((key, node)) = document.iter().find(|(key, _)| key.get_ref() == name) else {
+    let Some((_, node)) = document.iter().find(|(key, _)| key.get_ref() == name) else {
         return Vec::new();
     };
     let mut wrong = |span: Range<usize>| {
@@ -118,7 +120,7 @@ fn many<'a>(document: &'a DeTable<'a>, name: &'static str, reading: &mut Reading
         reading.push(Fault::error(span, message).hint(format!("write `[[{name}]]` above each, with two brackets")));
     };
     let Some(elements) = node.get_ref().as_array() else {
-        wrong(header(key.span(), node));
+        wrong(node.span());
         return Vec::new();
     };
     let mut sections = Vec::new();
@@ -129,11 +131,6 @@ fn many<'a>(document: &'a DeTable<'a>, name: &'static str, reading: &mut Reading
         }
     }
     sections
-}
-
-/// A dotted key (`proxy.listen = …`) has no header to point at.
-fn header(key: Range<usize>, node: &Spanned<DeValue<'_>>) -> Range<usize> {
-    if node.span().is_empty() { key } else { node.span() }
 }
 
 fn say_unknown(document: &DeTable<'_>, reading: &mut Reading<'_>) {
@@ -164,22 +161,50 @@ fn complain(error: &toml::de::Error, reading: &mut Reading<'_>) {
     let line_start = text.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
     let line_end = text.get(span.end..).and_then(|after| after.find('\n')).map_or(text.len(), |at| span.end + at);
     let line = text.get(line_start..line_end).unwrap_or("");
-    for (at, _) in line.match_indices('=') {
-        let key = line.get(..at).unwrap_or("").trim_end();
-        let key = key.rsplit(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).next().unwrap_or(key);
-        if !HARMLESS.contains(&key) {
-            reading.blot(line_start + at + 1..line_end);
-            break;
-        }
+    if let Some(doubtful) = doubtful(line) {
+        reading.blot(line_start + doubtful..line_end);
     }
-    let fault = Fault::error(span, error.message().to_owned());
-    let fault = match error.message() {
-        message if message.contains("duplicate key") => fault.hint("each key stands once in its table"),
-        message if message.contains("string values must be quoted") => fault.hint("write it in quotes"),
-        _ => fault,
+    let message = error.message();
+    let fault = Fault::error(span, message.strip_suffix(", expected nothing").unwrap_or(message));
+    let hints = [
+        ("duplicate key", "each key stands once in its table"),
+        ("string values must be quoted", "write it in quotes"),
+        ("invalid basic string", "is the closing quote missing?"),
+        ("invalid literal string", "is the closing quote missing?"),
+        ("invalid multi-line", "are the closing quotes missing?"),
+        ("key with no value", "write it as `key = value`"),
+        ("invalid float", "if it is text, write it in quotes"),
+        ("invalid integer", "if it is text, write it in quotes"),
+        ("invalid datetime", "if it is text, write it in quotes"),
+    ];
+    let fault = match hints.iter().find(|(known, _)| message.contains(known)) {
+        Some((_, hint)) => fault.hint(*hint),
+        None => fault,
     };
     reading.push_broken(fault, line_start..line_end);
 }
+
+/// Where in a broken line something begins that could be a secret: behind the `=` of a key that we don't know, or
+/// the line itself, when it may be the middle of a longer text.
+fn doubtful(line: &str) -> Option<usize> {
+    let word_end =
+        |text: &str| text.rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))).map_or(0, |at| at + 1);
+    let mut keys = line.match_indices('=').map(|(at, _)| {
+        let before = line.get(..at).unwrap_or("").trim_end();
+        (at, before.get(word_end(before)..).unwrap_or(""))
+    });
+    let Some((at, first)) = keys.next() else {
+        let word = line.split_whitespace().next().unwrap_or("");
+        return (!word.starts_with(['[', '#']) && !is_harmless(word)).then_some(0);
+    };
+    if !is_harmless(first) {
+        return Some(if first.len() > LONGEST_KEY { 0 } else { at + 1 });
+    }
+    keys.find(|(_, key)| !is_harmless(key)).map(|(at, _)| at + 1)
+}
+
+/// A longer word before `=` is hardly a key; it may be the end of something in Base64.
+const LONGEST_KEY: usize = 16;
 
 const SECTIONS: [(&str, &str); 7] = [
     ("proxy", "[proxy]"),
@@ -189,41 +214,4 @@ const SECTIONS: [(&str, &str); 7] = [
     ("policy", "[policy]"),
     ("resource", "[[resource]]"),
     ("secret", "[[secret]]"),
-];
-
-/// Keys whose values may be shown in a line that is not even TOML.
-const HARMLESS: [&str; 33] = [
-    "listen",
-    "unlisted",
-    "unidentified",
-    "no_proxy",
-    "tunnel_ports",
-    "private_tunnels",
-    "issuer",
-    "client_id",
-    "target",
-    "enabled",
-    "folder",
-    "durability",
-    "rotate_bytes",
-    "sign_every",
-    "identifier",
-    "hosts",
-    "port",
-    "scheme",
-    "paths",
-    "methods",
-    "credential",
-    "source",
-    "scopes",
-    "header",
-    "name",
-    "connect",
-    "ca",
-    "cookies",
-    "private",
-    "allow_in_path",
-    "env",
-    "file",
-    "keychain",
 ];

@@ -53,7 +53,11 @@ pub(super) fn read(text: &Text<'_>, reading: &mut Reading<'_>) -> Option<String>
     if text.text.contains('@') {
         reading.blot(text.span.clone());
     }
-    let url = text.parse(Url::parse, "write it like `https://login.example.com/oauth/token`", reading)?;
+    let hint = match Url::parse(text.text) {
+        Err(NotAUrl::Authority(NotAnAuthority::UserInformation)) => "leave out what stands before the `@`",
+        _ => "write it like `https://login.example.com/oauth/token`",
+    };
+    let url = text.parse(Url::parse, hint, reading)?;
     let wrong = |message: String| Fault::error(text.span.clone(), message);
     if url.scheme == Scheme::Http && !is_loopback(&url.authority.host) {
         let message = format!("`http://{}` would carry secrets in the clear", url.authority);

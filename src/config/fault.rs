@@ -38,7 +38,6 @@ impl Severity {
 pub struct Fault {
     severity: Severity,
     message: String,
-    label: Option<String>,
     hint: Option<String>,
     span: Option<Range<usize>>,
     also: Option<(Range<usize>, String)>,
@@ -55,17 +54,11 @@ impl Fault {
 
     /// An error that has no place in the text: the file itself is off.
     pub(super) fn of_the_file(message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, message: message.into(), label: None, hint: None, span: None, also: None }
+        Self { severity: Severity::Error, message: message.into(), hint: None, span: None, also: None }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
-        self
-    }
-
-    /// A few words beside the caret.
-    pub(super) fn label(mut self, label: impl Into<String>) -> Self {
-        self.label = Some(label.into());
         self
     }
 
@@ -122,6 +115,11 @@ impl Faults {
         self.faults.len()
     }
 
+    /// How many of them forbid its use.
+    pub fn errors(&self) -> usize {
+        self.iter().filter(|fault| fault.severity == Severity::Error).count()
+    }
+
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.faults.is_empty()
@@ -158,10 +156,7 @@ impl Faults {
         let mut group = match &fault.span {
             None => Group::with_title(level.primary_title(format!("{}: {}", self.name, fault.message))),
             Some(span) => {
-                let mut primary = AnnotationKind::Primary.span(span.clone());
-                if let Some(label) = &fault.label {
-                    primary = primary.label(label.as_str());
-                }
+                let primary = AnnotationKind::Primary.span(span.clone());
                 let second = fault.also.iter();
                 let second = second.map(|(span, label)| AnnotationKind::Context.span(span.clone()).label(label));
                 let snippet = Snippet::source(&*self.text).path(&*self.name).annotation(primary).annotations(second);

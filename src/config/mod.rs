@@ -13,6 +13,7 @@ mod fault;
 mod file;
 mod find;
 mod listeners;
+mod policy;
 mod proxy;
 mod reading;
 mod resource;
@@ -21,6 +22,7 @@ mod section;
 mod settings;
 mod spelling;
 mod starter;
+mod whoami;
 mod zone;
 
 use std::path::Path;

@@ -120,3 +120,45 @@ impl<'a> Reading<'a> {
         Faults::new(self.origin.name, &String::from_utf8_lossy(&bytes), self.faults)
     }
 }
+
+/// Whether the values of a key may be shown even where they are in the wrong place. A secret's name may not.
+pub(super) fn is_harmless(key: &str) -> bool {
+    HARMLESS.contains(&key)
+}
+
+/// Keys whose values may be shown in a line that is not even TOML.
+const HARMLESS: [&str; 33] = [
+    "listen",
+    "unlisted",
+    "unidentified",
+    "no_proxy",
+    "tunnel_ports",
+    "private_tunnels",
+    "issuer",
+    "client_id",
+    "target",
+    "enabled",
+    "folder",
+    "durability",
+    "rotate_bytes",
+    "sign_every",
+    "identifier",
+    "hosts",
+    "port",
+    "scheme",
+    "paths",
+    "methods",
+    "credential",
+    "source",
+    "scopes",
+    "header",
+    "name",
+    "connect",
+    "ca",
+    "cookies",
+    "private",
+    "allow_in_path",
+    "env",
+    "file",
+    "keychain",
+];

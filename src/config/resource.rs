@@ -8,6 +8,7 @@ use rustls_pki_types::pem::PemObject as _;
 
 use crate::config::credential;
 use crate::config::endpoint::Url;
+use crate::config::endpoint::is_loopback;
 use crate::config::fault::Fault;
 use crate::config::file;
 use crate::config::proxy;
@@ -31,7 +32,6 @@ use crate::resource::TargetParameter;
 /// A resource, and where its parts stand.
 pub(super) struct PlacedResource {
     pub(super) resource: Resource,
-    pub(super) identifier: Range<usize>,
     /// Where it says what it claims: the paths, else the hosts, else the identifier.
     pub(super) claim: Range<usize>,
     pub(super) hosts: Range<usize>,
@@ -73,7 +73,7 @@ pub(super) fn read(
     let cookies = section
         .get("cookies")
         .and_then(|value| value.choice(&[("strip", Cookies::Strip), ("pass", Cookies::Pass)], reading));
-    let private = section.get("private").and_then(|value| value.boolean(reading)).unwrap_or(false);
+    let private = section.get("private").and_then(|value| value.boolean(reading));
     let id = identifier.as_ref().and_then(|text| {
         text.parse(
             ResourceId::parse,
@@ -83,11 +83,11 @@ pub(super) fn read(
     });
     section.finish(reading);
     let (identifier, claim) = (identifier?, claim?);
+    let local = claim.hosts.iter().all(is_local);
     let hosts_span = hosts.map_or(identifier.span.clone(), |value| value.span());
     Some(PlacedResource {
         claim: paths_value.map_or(hosts_span.clone(), |value| value.span()),
         hosts: hosts_span,
-        identifier: identifier.span,
         credential: credential?.span(),
         header: header_value.map(|value| value.whole_span()),
         resource: Resource {
@@ -103,9 +103,20 @@ pub(super) fn read(
             connect,
             extra_roots,
             cookies: cookies.unwrap_or_default(),
-            private_addresses: if private { PrivateAddresses::Permit } else { PrivateAddresses::Refuse },
+            private_addresses: match private.unwrap_or(local) {
+                true => PrivateAddresses::Permit,
+                false => PrivateAddresses::Refuse,
+            },
         },
     })
+}
+
+/// Whether the host says by itself that it isn't a public name: nothing can turn it to another address.
+fn is_local(pattern: &HostPattern) -> bool {
+    match pattern {
+        HostPattern::Exact(host) => host.address().is_some() || is_loopback(host),
+        HostPattern::Below(_) => false,
+    }
 }
 
 fn claim(
@@ -121,7 +132,7 @@ fn claim(
         let scheme = scheme.unwrap_or(Scheme::Https);
         let port = port.unwrap_or(scheme.default_port());
         let hosts = proxy::hosts(value, reading);
-        if hosts.is_empty() && !reading.failed() {
+        if value.is_empty_list() {
             let fault = Fault::error(value.span(), "a resource without hosts would claim nothing");
             reading.push(fault.hint("name at least one, or leave the key out to take the identifier's"));
         }
@@ -131,8 +142,10 @@ fn claim(
     let url = Url::parse(identifier.text).ok();
     let host = url.as_ref().and_then(|url| HostPattern::parse(url.authority.host.as_str()).ok());
     let Some((url, host)) = url.zip(host) else {
-        let fault = Fault::error(section.span(), "the resource names no `hosts`, and its identifier is not a URL");
-        reading.push(fault.hint("add `hosts = [\"api.example.com\"]`"));
+        if !reading.is_broken() {
+            let fault = Fault::error(section.span(), "the resource names no `hosts`, and its identifier is not a URL");
+            reading.push(fault.hint("add `hosts = [\"api.example.com\"]`"));
+        }
         return None;
     };
     let scheme = scheme.unwrap_or(url.scheme);

@@ -32,7 +32,8 @@ fn source(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Option<Secret
     let given: Vec<_> = kinds.into_iter().filter_map(|(key, read)| Some((section.get(key)?, read))).collect();
     let Some((value, read)) = given.first() else {
         if !reading.is_broken() {
-            let hint = "add one of `env = \"VARIABLE\"`, `file = \"path\"` and `keychain = { service = \"…\", account = \"…\" }`";
+            let hint =
+                "add `env = \"VARIABLE\"`, `file = \"path\"` or `keychain = { service = \"…\", account = \"…\" }`";
             reading.push(Fault::error(section.span(), "the secret doesn't say where it is").hint(hint));
         }
         return None;
@@ -77,7 +78,7 @@ fn environment(value: &Value<'_>, reading: &mut Reading<'_>) -> Option<SecretSou
     if (reading.environment())(text.text).is_none() && text.text.bytes().any(|byte| byte.is_ascii_lowercase()) {
         // `ghp_…` is a legal name as well: show it only where it looks like one
         reading.blot(text.span.clone());
-        let hint = "write the variable's name, like `env = \"GITHUB_TOKEN\"`, not its value, and set it where the daemon is started";
+        let hint = "write the variable's name, not its value, and set it where the daemon is started";
         reading.push(Fault::error(text.span, "no environment variable of this name is set").hint(hint));
         return None;
     }

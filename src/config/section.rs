@@ -10,6 +10,7 @@ use toml::de::DeValue;
 
 use crate::config::fault::Fault;
 use crate::config::reading::Reading;
+use crate::config::reading::is_harmless;
 use crate::config::spelling::nearest;
 
 /// A table and how to speak of it.
@@ -18,6 +19,7 @@ pub(super) struct Section<'a> {
     span: Range<usize>,
     table: &'a DeTable<'a>,
     asked: Vec<&'static str>,
+    foreign: Vec<&'static str>,
 }
 
 /// A key with its value.
@@ -37,7 +39,7 @@ pub(super) struct Text<'a> {
 impl<'a> Section<'a> {
     /// `label` stands in messages: `[proxy]`.
     pub(super) fn new(label: impl Into<String>, span: Range<usize>, table: &'a DeTable<'a>) -> Self {
-        Self { label: label.into(), span, table, asked: Vec::new() }
+        Self { label: label.into(), span, table, asked: Vec::new(), foreign: Vec::new() }
     }
 
     /// The header, or the whole of an inline table.
@@ -48,6 +50,10 @@ impl<'a> Section<'a> {
     /// The value of `key`, if it is there. From here on the key is known.
     pub(super) fn get(&mut self, key: &'static str) -> Option<Value<'a>> {
         self.asked.push(key);
+        self.find(key)
+    }
+
+    fn find(&self, key: &'static str) -> Option<Value<'a>> {
         let (name, node) = self.table.iter().find(|(name, _)| name.get_ref() == key)?;
         Some(Value { key: key.to_owned(), key_span: name.span(), node })
     }
@@ -65,8 +71,11 @@ impl<'a> Section<'a> {
     /// Keys that exist, but not together with what was chosen.
     pub(super) fn meaningless(&mut self, keys: &[&'static str], because: &str, reading: &mut Reading<'_>) {
         for key in keys {
-            if let Some(value) = self.get(key) {
-                reading.blot_value(value.node);
+            self.foreign.push(key);
+            if let Some(value) = self.find(key) {
+                if !is_harmless(key) {
+                    reading.blot_value(value.node);
+                }
                 let message = format!("`{key}` has no meaning {because}");
                 reading.push(Fault::error(value.key_span, message).hint("remove it"));
             }
@@ -77,17 +86,20 @@ impl<'a> Section<'a> {
     pub(super) fn finish(self, reading: &mut Reading<'_>) {
         for (name, node) in self.table.iter() {
             let key: &str = name.get_ref();
-            if self.asked.contains(&key) {
+            let known = || self.asked.iter().copied();
+            if known().chain(self.foreign.iter().copied()).any(|known| known == key) {
                 continue;
             }
-            reading.blot_value(node);
-            let message = format!("unknown key `{}` in `{}`", key.escape_debug(), self.label);
-            let fault = Fault::error(name.span(), message);
             let meant = SYNONYMS.iter().find(|(wrong, right)| *wrong == key && self.asked.contains(right));
-            let meant = meant.map(|(_, right)| *right).or_else(|| nearest(key, self.asked.iter().copied()));
+            let meant = meant.map(|(_, right)| *right).or_else(|| nearest(key, known()));
+            if !meant.is_some_and(is_harmless) {
+                reading.blot_value(node);
+            }
+            let message = format!("unknown key `{}` in `{}`", shortened(key), self.label);
+            let fault = Fault::error(name.span(), message);
             reading.push(match meant {
                 Some(meant) => fault.hint(format!("did you mean `{meant}`?")),
-                None => fault.hint(format!("known keys: {}", listed(self.asked.iter().copied()))),
+                None => fault.hint(format!("known keys: {}", listed(known()))),
             });
         }
     }
@@ -143,10 +155,14 @@ impl<'a> Value<'a> {
             return Vec::new();
         };
         let element = |node: &'a Spanned<DeValue<'a>>| {
-            let key = format!("an element of {}", self.key);
+            let key = format!("{}[…]", self.key);
             Value { key, key_span: node.span(), node }
         };
         array.iter().map(element).collect()
+    }
+
+    pub(super) fn is_empty_list(&self) -> bool {
+        self.node.get_ref().as_array().is_some_and(|array| array.is_empty())
     }
 
     pub(super) fn strings(&self, example: &str, reading: &mut Reading<'_>) -> Vec<Text<'a>> {

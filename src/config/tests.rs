@@ -16,12 +16,33 @@ fn the_example_at_the_root_has_no_fault_and_says_what_holds_anyway() {
     assert_eq!(shown(config), shown(defaults()));
 }
 
+/// What it shows in comments is right as well.
+#[test]
+fn the_commented_resource_of_the_example_holds() {
+    let text = include_str!("../../proxy.toml");
+    let from = text.find("# [[resource]]").unwrap();
+    let to = text.find("# Other sources").unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(home.path().join("upstream-ca.pem"), certificate.cert.pem()).unwrap();
+    let resource: Vec<_> = text.get(from..to).unwrap().lines().map(strip_example).collect();
+    let secret = "[[secret]]\nname = \"github\"\nenv = \"GITHUB_TOKEN\"\n";
+    let text = format!("{}\n{secret}", resource.join("\n"));
+    let config = parse(&text, &origin("example.toml", home.path())).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!((config.resources.len(), config.warnings.len()), (1, 0));
+    let resource = &config.resources[0];
+    assert_eq!(resource.header, crate::model::CredentialHeader::bearer(), "the header shown is the default");
+    assert_eq!((resource.port, resource.path_forms), (443, Default::default()));
+    assert_eq!(resource.private_addresses, crate::resource::PrivateAddresses::Refuse);
+}
+
 #[test]
 fn every_key_that_is_known_stands_in_the_example() {
     let text = include_str!("../../proxy.toml");
-    let keys = "listen unlisted unidentified tunnel_ports private_tunnels upstream no_proxy issuer client_id client_secret \
-        refresh_token target enabled durability rotate_bytes sign_every folder identifier hosts port scheme paths methods \
-        credential header connect ca cookies private allow_in_path name env file keychain";
+    let keys = "listen unlisted unidentified tunnel_ports private_tunnels upstream no_proxy issuer client_id \
+        client_secret refresh_token target enabled durability rotate_bytes sign_every folder identifier hosts port \
+        scheme paths methods source scopes token_url credential header connect ca cookies private allow_in_path \
+        name env file keychain";
     for key in keys.split_whitespace() {
         let stands = text.lines().any(|line| line.trim_start_matches(['#', ' ']).starts_with(&format!("{key} = ")));
         assert!(stands, "{key}");
@@ -38,7 +59,7 @@ fn the_starter_has_no_fault_and_neither_have_its_examples() {
     assert_eq!((config.resources.len(), config.warnings.len()), (0, 0));
 
     write_secret(&home.path().join(".secrets/github"));
-    let uncommented: Vec<_> = starter.lines().map(|line| strip_example(line)).collect();
+    let uncommented: Vec<_> = starter.lines().map(strip_example).collect();
     let environment = |name: &str| match name {
         "HOME" => Some(home.path().as_os_str().to_owned()),
         "SHOP_CLIENT_SECRET" => Some("s".into()),
@@ -97,6 +118,8 @@ fn a_whole_file_becomes_a_whole_configuration() {
     assert_eq!(resource("urn:shop").header.name(), "x-api-key");
     let local = resource("http://localhost:3000");
     assert_eq!((local.scheme, local.port), (crate::model::Scheme::Http, 3000));
+    assert_eq!(local.private_addresses, PrivateAddresses::Permit, "the host says so by itself");
+    assert_eq!(by_identifier.private_addresses, PrivateAddresses::Refuse);
     assert_eq!(local.source, Source::TokenExchange { scopes: Default::default(), target: TargetParameter::Audience });
 }
 
@@ -125,6 +148,29 @@ fn each_bad_sample_is_told_all_that_is_wrong_with_it() {
             std::fs::write(&expected, &said).unwrap();
         }
         assert_eq!(said, std::fs::read_to_string(&expected).unwrap_or_default(), "{name}");
+    }
+}
+
+/// Cut off, with a byte taken out, with one put in: always an answer, and always one that can be drawn.
+#[test]
+fn no_damage_to_a_file_goes_beyond_a_fault() {
+    let text = std::fs::read_to_string(samples().join("good/whole.toml")).unwrap();
+    let read = |damaged: &str| {
+        if let Err(faults) = parse(damaged, &origin("damaged.toml", Path::new("/"))) {
+            let first = faults.iter().next().unwrap();
+            assert!(faults.position(first).is_some() && !faults.render(Style::Plain).is_empty());
+        }
+    };
+    for at in (0..text.len()).step_by(13) {
+        let (before, after) = text.split_at(at);
+        read(before);
+        read(&format!("{before}{}", after.get(1..).unwrap()));
+        for piece in ["\"", "[", "=", "é\u{feff}", "\n", "#", "\0", "\r"] {
+            read(&format!("{before}{piece}{after}"));
+        }
+    }
+    for odd in ["", "\u{feff}[proxy]\n", "a", "=", "[", "[[", "\r\n\r\n", &"[a.".repeat(1000), &"a=[".repeat(1000)] {
+        read(odd);
     }
 }
 
@@ -171,7 +217,7 @@ fn write_secret(path: &Path) {
 /// A commented example's line without its `#`; prose stays a comment.
 fn strip_example(line: &str) -> &str {
     match line.strip_prefix("# ") {
-        Some(rest) if rest.starts_with("[[") || rest.split(' ').nth(1) == Some("=") => rest,
+        Some(rest) if rest.starts_with('[') || rest.split(' ').nth(1) == Some("=") => rest,
         _ => line,
     }
 }

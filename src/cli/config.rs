@@ -171,6 +171,12 @@ mod tests {
     }
 
     #[test]
+    fn the_words_of_the_command_are_sound() {
+        <ConfigArgs as clap::Args>::augment_args(clap::Command::new("config")).debug_assert();
+        <crate::cli::init::InitArgs as clap::Args>::augment_args(clap::Command::new("init")).debug_assert();
+    }
+
+    #[test]
     fn a_good_file_is_counted() {
         let (exit, json, place) =
             checked("[[resource]]\nidentifier = \"https://a.example.com\"\ncredential = \"none\"\n");

@@ -57,8 +57,8 @@ pub(super) fn read(
     let hosts = section.get("hosts");
     let claim = claim(&mut section, identifier.as_ref(), hosts.as_ref(), reading);
     let paths_value = section.get("paths");
-    let paths = paths_value.as_ref().map(|value| paths(value, reading)).unwrap_or_default();
-    let methods = section.get("methods").map(|value| methods(&value, reading)).unwrap_or_default();
+    let paths = paths_value.as_ref().map_or(Some(Vec::new()), |value| paths(value, reading));
+    let methods = section.get("methods").map_or(Some(Vec::new()), |value| methods(&value, reading));
     let path_forms = section.get("allow_in_path").map(|value| path_forms(&value, reading)).unwrap_or_default();
     let credential = section.require("credential", "\"token-exchange\"` or `credential = \"none\"", reading);
     let source = credential.as_ref().and_then(|value| credential::read(value, target, reading));
@@ -95,8 +95,8 @@ pub(super) fn read(
             scheme: claim.scheme,
             hosts: claim.hosts,
             port: claim.port,
-            paths,
-            methods,
+            paths: paths?,
+            methods: methods?,
             path_forms,
             source: source?,
             header: header?,
@@ -126,12 +126,17 @@ fn claim(
     reading: &mut Reading<'_>,
 ) -> Option<Claim> {
     let words = [("https", Scheme::Https), ("http", Scheme::Http)];
-    let scheme = section.get("scheme").and_then(|value| value.choice(&words, reading));
-    let port = section.get("port").and_then(|value| value.port(reading));
-    if let Some(value) = hosts {
+    let scheme = section.get("scheme").map(|value| value.choice(&words, reading));
+    let port = section.get("port").map(|value| value.port(reading));
+    let hosts = hosts.map(|value| (value, proxy::hosts(value, reading)));
+    // What is there and wrong claims nothing, rather than what the default would.
+    if scheme == Some(None) || port == Some(None) {
+        return None;
+    }
+    let (scheme, port) = (scheme.flatten(), port.flatten());
+    if let Some((value, hosts)) = hosts {
         let scheme = scheme.unwrap_or(Scheme::Https);
         let port = port.unwrap_or(scheme.default_port());
-        let hosts = proxy::hosts(value, reading);
         if value.is_empty_list() {
             let fault = Fault::error(value.span(), "a resource without hosts would claim nothing");
             reading.push(fault.hint("name at least one, or leave the key out to take the identifier's"));
@@ -153,7 +158,7 @@ fn claim(
     Some(Claim { scheme, hosts: vec![host], port: port.unwrap_or(own_port) })
 }
 
-fn paths(value: &Value<'_>, reading: &mut Reading<'_>) -> Vec<PathPattern> {
+fn paths(value: &Value<'_>, reading: &mut Reading<'_>) -> Option<Vec<PathPattern>> {
     let texts = value.strings("[\"/v1/**\"]", reading);
     let hint = |text: &str| match text {
         text if !text.starts_with('/') => "a path begins with `/`",
@@ -161,12 +166,23 @@ fn paths(value: &Value<'_>, reading: &mut Reading<'_>) -> Vec<PathPattern> {
         text if text.contains('*') => "`*` stands for one whole segment, like `/repos/*/issues`",
         _ => "write it as it stands in a request: no query, no `..`, odd characters percent-encoded",
     };
-    texts.iter().filter_map(|text| text.parse(PathPattern::parse, hint(text.text), reading)).collect()
+    let read = texts.iter().map(|text| text.parse(PathPattern::parse, hint(text.text), reading)).collect();
+    all(read, value, reading)
 }
 
-fn methods(value: &Value<'_>, reading: &mut Reading<'_>) -> Vec<Method> {
+fn methods(value: &Value<'_>, reading: &mut Reading<'_>) -> Option<Vec<Method>> {
     let texts = value.strings("[\"GET\", \"HEAD\"]", reading);
-    texts.iter().filter_map(|text| method(text, reading)).collect()
+    let read = texts.iter().map(|text| method(text, reading)).collect();
+    all(read, value, reading)
+}
+
+/// The whole list, if each of it could be read. An empty one could be meant as none or as all, so it is refused.
+fn all<T>(read: Vec<Option<T>>, value: &Value<'_>, reading: &mut Reading<'_>) -> Option<Vec<T>> {
+    if value.is_empty_list() {
+        let fault = Fault::error(value.span(), "an empty list would match nothing");
+        reading.push(fault.hint("leave the key out to match all"));
+    }
+    read.into_iter().collect::<Option<Vec<_>>>().filter(|all| !all.is_empty())
 }
 
 fn method(text: &Text<'_>, reading: &mut Reading<'_>) -> Option<Method> {

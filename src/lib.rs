@@ -15,6 +15,7 @@ pub mod agent;
 pub mod audit;
 pub mod broker;
 pub mod cli;
+pub mod config;
 pub mod control;
 pub mod credential;
 pub mod http;

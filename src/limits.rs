@@ -121,10 +121,10 @@ pub const UPSTREAM_TLS_SERVERS_MAX: usize = 512;
 // --- audit: the ledger -----------------------------------------------------------------------------
 
 /// A file of the ledger is closed with a signed head when it has grown to this, so that none outgrows a reader.
-pub const LEDGER_ROTATE_BYTES: u64 = 64 * 1024 * 1024;
+pub const LEDGER_ROTATE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The head is signed at least once in so many lines: what an attacker could cut off the end unseen.
-pub const LEDGER_SIGN_EVERY: u64 = 1024;
+pub const LEDGER_SIGN_EVERY: u32 = 1024;
 
 /// A completion that no other line takes along is written after this time; a killed daemon loses no more.
 pub const LEDGER_GATHER: Duration = Duration::from_millis(2);
@@ -284,3 +284,7 @@ pub const TUNNEL_BUFFER_BYTES: usize = 32 * 1024;
 
 /// To tell a client that broke its framing why it is left.
 pub const LAST_WORD_TIMEOUT: Duration = Duration::from_secs(2);
+// --- config: what one file may be ---------------------------------------------------------------
+
+/// A configuration file, or a file of certificates that it names; a larger one is a mistake.
+pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;

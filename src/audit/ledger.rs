@@ -70,7 +70,7 @@ impl Settings {
             key_folder: key_folder.into(),
             durability: Durability::Os,
             rotate_bytes: LEDGER_ROTATE_BYTES,
-            sign_every: LEDGER_SIGN_EVERY,
+            sign_every: LEDGER_SIGN_EVERY.into(),
         }
     }
 }

@@ -12,9 +12,11 @@ use crate::os::Environment;
 use crate::os::Paths;
 
 pub mod ca;
+pub mod config;
 mod daemon;
 mod daemon_control;
 mod failure;
+pub mod init;
 mod logs;
 mod output;
 mod program;

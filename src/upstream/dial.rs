@@ -17,6 +17,7 @@ use crate::limits;
 use crate::model::Authority;
 use crate::model::Host;
 use crate::model::Secret;
+use crate::resource::HostPattern;
 use crate::upstream::NotForwarded;
 use crate::upstream::is_public;
 
@@ -34,13 +35,25 @@ pub struct Via {
     pub proxy: Authority,
     /// `user:password` for it.
     pub user_info: Option<Secret>,
-    /// What is reached without it.
-    pub no_proxy: NoProxy,
+    /// What is reached without it, beside loopback.
+    pub no_proxy: Vec<NoProxy>,
 }
 
-/// Hosts that are reached directly: exact names, and suffixes with a leading dot.
-#[derive(Clone, Debug, Default)]
-pub struct NoProxy(pub Vec<String>);
+/// Hosts that are reached without the upstream proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoProxy {
+    /// `*`: all of them.
+    Every,
+    /// A host, or with `*.` the names below one.
+    Host(HostPattern),
+    /// `10.0.0.0/8`: addresses written as such in a request.
+    Network {
+        /// The first address.
+        address: IpAddr,
+        /// How many leading bits count.
+        prefix: u8,
+    },
+}
 
 /// How far a name may lead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +88,7 @@ impl Dialer {
             self.check(authority, SocketAddr::new(address, authority.port), reach)?;
         }
         match &self.via {
-            Some(via) if reach != Reach::Pinned && !via.no_proxy.covers(&authority.host) => via.open(authority).await,
+            Some(via) if reach != Reach::Pinned && !via.is_passed_by(&authority.host) => via.open(authority).await,
             _ => self.dial_directly(authority, reach).await,
         }
     }
@@ -134,18 +147,32 @@ async fn resolve(authority: &Authority) -> Result<Vec<SocketAddr>, NotForwarded>
 
 impl NoProxy {
     fn covers(&self, host: &Host) -> bool {
-        let name = host.as_str();
-        let loopback = host.address().is_some_and(|address| address.is_loopback()) || name == "localhost";
-        loopback
-            || self.0.iter().any(|entry| {
-                let suffix = entry.strip_prefix('.').unwrap_or(entry);
-                let below = name.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
-                entry == "*" || name == suffix || below
-            })
+        match self {
+            Self::Every => true,
+            Self::Host(pattern) => pattern.matches(host),
+            Self::Network { address, prefix } => {
+                host.address().is_some_and(|named| is_within(named, *address, *prefix))
+            }
+        }
     }
 }
 
+/// Whether the first `prefix` bits of both addresses are the same.
+fn is_within(address: IpAddr, network: IpAddr, prefix: u8) -> bool {
+    let (bits, width) = match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => (u128::from(address.to_bits() ^ network.to_bits()), 32),
+        (IpAddr::V6(address), IpAddr::V6(network)) => (address.to_bits() ^ network.to_bits(), 128),
+        _ => return false,
+    };
+    bits.checked_shr(u32::from(width - prefix.min(width))).unwrap_or(0) == 0
+}
+
 impl Via {
+    fn is_passed_by(&self, host: &Host) -> bool {
+        let loopback = host.address().is_some_and(|address| address.is_loopback()) || host.as_str() == "localhost";
+        loopback || self.no_proxy.iter().any(|entry| entry.covers(host))
+    }
+
     /// CONNECT through the proxy (RFC 9110 §9.3.6).
     async fn open(&self, authority: &Authority) -> Result<TcpStream, NotForwarded> {
         let failed = |what: &str| NotForwarded::UpstreamProxy { host: authority.to_string(), what: what.to_owned() };
@@ -178,5 +205,26 @@ impl Via {
             format!("Proxy-Authorization: Basic {}\r\n", STANDARD.encode(user_info.expose()))
         });
         Secret::new(format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n{authorization}\r\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_reached_without_the_proxy_by_name_pattern_or_network() {
+        let via = Via {
+            proxy: Authority::parse("proxy.example:3128").unwrap(),
+            user_info: None,
+            no_proxy: vec![
+                NoProxy::Host(HostPattern::parse("*.corp.example").unwrap()),
+                NoProxy::Network { address: "10.1.0.0".parse().unwrap(), prefix: 16 },
+            ],
+        };
+        let passed = |host| via.is_passed_by(&Host::parse(host).unwrap());
+        assert!(passed("localhost") && passed("127.0.0.1") && passed("[::1]"));
+        assert!(passed("a.corp.example") && passed("10.1.2.3"));
+        assert!(!passed("corp.example") && !passed("10.2.0.1") && !passed("[fd00::1]") && !passed("example.com"));
     }
 }

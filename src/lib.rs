@@ -15,6 +15,7 @@ pub mod agent;
 pub mod cli;
 pub mod credential;
 pub mod http;
+pub mod jose;
 pub mod limits;
 pub mod model;
 pub mod os;

@@ -16,3 +16,14 @@ pub const OUTBOUND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// No token answer or key set needs more.
 pub const OUTBOUND_ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+// --- jose: what a token or a key set may cost ----------------------------------------------------
+
+/// An access token travels in a header; nothing near the usual header limits is one of ours.
+pub const JWT_BYTES_MAX: usize = 16 * 1024;
+
+/// How far two clocks may differ before `exp`, `nbf` and `iat` count.
+pub const JWT_LEEWAY: Duration = Duration::from_secs(60);
+
+/// More keys than any issuer publishes; the rest of a larger set is not looked at.
+pub const JWKS_KEYS_MAX: usize = 64;

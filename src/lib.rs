@@ -21,3 +21,4 @@ pub mod model;
 pub mod os;
 pub mod policy;
 pub mod resource;
+pub mod zone;

@@ -27,3 +27,33 @@ pub const JWT_LEEWAY: Duration = Duration::from_secs(60);
 
 /// More keys than any issuer publishes; the rest of a larger set is not looked at.
 pub const JWKS_KEYS_MAX: usize = 64;
+
+// --- zone: the embedded authorization server -----------------------------------------------------
+
+/// A whole request at the zone, body and database included; the slowest takes milliseconds.
+pub const ZONE_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A token request is a few kilobytes with the longest subject token.
+pub const ZONE_BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// A query waits this long for the one connection, or for another process that holds the database.
+pub const ZONE_STORE_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a token for a resource lives when the resource does not say.
+pub const ZONE_TOKEN_LIFETIME: Duration = Duration::from_secs(600);
+
+/// A shorter life would be spent on clock differences.
+pub const ZONE_TOKEN_LIFETIME_MIN: Duration = Duration::from_secs(60);
+
+/// A token can't be called back; a day is the most that one may live.
+pub const ZONE_TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// A user's session token; the daemon refreshes it.
+pub const ZONE_SESSION_TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// A sign-in that nobody refreshed for this long is over.
+pub const ZONE_REFRESH_TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Within this time a second use of a refresh token is a retry after a lost answer, not a theft. Longer than the
+/// client's own time-out, so that its retry falls within.
+pub const ZONE_REFRESH_RETRY_WINDOW: Duration = Duration::from_secs(15);

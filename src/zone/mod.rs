@@ -25,3 +25,6 @@ pub use self::zone::Error;
 pub use self::zone::Settings;
 pub use self::zone::SignIn;
 pub use self::zone::Zone;
+
+#[cfg(test)]
+mod tests;

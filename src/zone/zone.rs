@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 
+use crate::limits::ZONE_REQUEST_TIMEOUT;
 use crate::limits::ZONE_TOKEN_LIFETIME;
 use crate::limits::ZONE_TOKEN_LIFETIME_MAX;
 use crate::limits::ZONE_TOKEN_LIFETIME_MIN;
@@ -155,7 +156,12 @@ impl Zone {
 
     /// The zone's endpoints, for a listener at the issuer's address.
     pub fn router(&self) -> Router {
-        oauth::router(Arc::clone(&self.issuer))
+        self.router_within(ZONE_REQUEST_TIMEOUT)
+    }
+
+    /// The same with another bound.
+    pub(in crate::zone) fn router_within(&self, bound: Duration) -> Router {
+        oauth::router(Arc::clone(&self.issuer), bound)
     }
 
     /// Signs the owner in through the daemon's own client, with fresh credentials; earlier ones are void.

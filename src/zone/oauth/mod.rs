@@ -16,6 +16,7 @@ mod target;
 mod token;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -28,12 +29,11 @@ use axum::routing::get;
 use axum::routing::post;
 
 use crate::limits::ZONE_BODY_BYTES_MAX;
-use crate::limits::ZONE_REQUEST_TIMEOUT;
 use crate::zone::issuer::Issuer;
 use crate::zone::oauth::refusal::Refusal;
 
-/// All endpoints of `issuer`.
-pub(in crate::zone) fn router(issuer: Arc<Issuer>) -> Router {
+/// All endpoints of `issuer`; each answers `within` this time or refuses.
+pub(in crate::zone) fn router(issuer: Arc<Issuer>, within: Duration) -> Router {
     Router::new()
         .route(OAUTH_METADATA, get(metadata::document))
         .route(OPENID_METADATA, get(metadata::document))
@@ -44,12 +44,12 @@ pub(in crate::zone) fn router(issuer: Arc<Issuer>) -> Router {
         .route(TOKEN, post(token::endpoint))
         .route(REGISTRATION, post(registration::endpoint))
         .layer(DefaultBodyLimit::max(ZONE_BODY_BYTES_MAX))
-        .layer(middleware::from_fn(within_time))
+        .layer(middleware::from_fn(move |request: Request, next: Next| in_time(within, request, next)))
         .with_state(issuer)
 }
 
-async fn within_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(ZONE_REQUEST_TIMEOUT, next.run(request)).await {
+async fn in_time(within: Duration, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(within, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Refusal::too_slow().into_response(),
     }

@@ -21,4 +21,5 @@ pub mod model;
 pub mod os;
 pub mod policy;
 pub mod resource;
+pub mod whoami;
 pub mod zone;

@@ -57,3 +57,14 @@ pub const ZONE_REFRESH_TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 24 * 
 /// Within this time a second use of a refresh token is a retry after a lost answer, not a theft. Longer than the
 /// client's own time-out, so that its retry falls within.
 pub const ZONE_REFRESH_RETRY_WINDOW: Duration = Duration::from_secs(15);
+
+// --- whoami: the issuer's keys -------------------------------------------------------------------
+
+/// Keys are fetched again after this time, as resource servers commonly do.
+pub const WHOAMI_KEYS_LIFETIME: Duration = Duration::from_secs(300);
+
+/// An unknown key id makes us look again no more often than this, however many are invented.
+pub const WHOAMI_KEYS_LOOK_INTERVAL: Duration = Duration::from_secs(10);
+
+/// An issuer that failed is not asked again for this long; short, because it may only be starting.
+pub const WHOAMI_ISSUER_REST: Duration = Duration::from_secs(1);

@@ -71,7 +71,7 @@ pub fn main(
 /// daemon decides with your policies, obtains a short-lived token, puts it into the request, and records it.
 /// The agent never holds a credential.
 #[derive(Debug, Parser)]
-#[command(name = "valetkey", version, propagate_version = false, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "valetkey", bin_name = "valetkey", version, propagate_version = false, after_help = EXAMPLES, max_term_width = 100)]
 struct Words {
     #[command(subcommand)]
     command: Command,

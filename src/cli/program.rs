@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::cli::Exit;
 use crate::cli::Failure;
 use crate::model::AgentName;
+use crate::os;
 
 /// The file of `command`: itself when it has a slash, else the first in `path` that may be executed.
 pub(in crate::cli) fn find(command: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, Failure> {
@@ -52,7 +53,7 @@ pub(in crate::cli) fn did_not_start(command: &OsStr, error: &std::io::Error) -> 
 /// None when there is no such file.
 fn runnable(file: &Path) -> Option<Result<PathBuf, Failure>> {
     let found = file.metadata().ok()?;
-    let executable = found.is_file() && rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok();
+    let executable = found.is_file() && os::may_execute(file);
     Some(if executable { Ok(file.to_owned()) } else { Err(not_executable(file)) })
 }
 

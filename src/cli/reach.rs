@@ -8,7 +8,6 @@ use crate::cli::Output;
 use crate::cli::Surroundings;
 use crate::control::CallFailed;
 use crate::control::Client;
-use crate::control::ProblemKind;
 use crate::control::Status;
 use crate::limits;
 use crate::os;
@@ -87,43 +86,6 @@ fn it_died(started: &Started, code: u8, output: &mut Output) -> Failure {
 /// Lines of a dead daemon's log that are shown.
 const LAST_WORDS: usize = 20;
 
-impl From<CallFailed> for Failure {
-    fn from(failed: CallFailed) -> Self {
-        let message = failed.to_string();
-        match &failed {
-            CallFailed::DaemonDown { .. } => Self::new(Exit::DaemonDown, message)
-                .hint("`valetkey run -- COMMAND` starts one, and `valetkey daemon` runs it in the foreground"),
-            CallFailed::Socket { source, socket } => Self::new(Exit::NotPermitted, message)
-                .caused_by(source)
-                .hint(format!("look at it with `ls -ld {}`", socket.display())),
-            CallFailed::ForeignDaemon { .. } => Self::new(Exit::NotPermitted, message)
-                .hint("nothing was sent to it; set XDG_RUNTIME_DIR or VALETKEY_HOME to a folder of your own"),
-            CallFailed::BrokenOff(source) => {
-                Self::new(Exit::DaemonDown, message).caused_by(source).hint("`valetkey logs` shows why")
-            }
-            CallFailed::TimedOut => Self::new(Exit::DaemonDown, message).hint("`valetkey logs` shows what it does"),
-            CallFailed::NotUnderstood => Self::new(Exit::DaemonDown, message)
-                .hint("`valetkey stop` ends a daemon of another version; the next `run` starts this one"),
-            CallFailed::Problem(problem) => {
-                let failure = Self::new(exit_of(problem.kind), message);
-                match &problem.hint {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
-                }
-            }
-        }
-    }
-}
-
-fn exit_of(kind: ProblemKind) -> Exit {
-    match kind {
-        ProblemKind::Invalid => Exit::Usage,
-        ProblemKind::Missing | ProblemKind::Busy | ProblemKind::Internal => Exit::Refused,
-        ProblemKind::Refused => Exit::NotPermitted,
-        ProblemKind::Configuration => Exit::Configuration,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,22 +120,5 @@ mod tests {
         let started = shell("exit 69", daemon.home.path());
         let status = until_it_answers(&daemon.client, started, &mut Output::new()).await.unwrap();
         assert_eq!(status.sessions, 0);
-    }
-
-    #[test]
-    fn each_way_a_call_fails_has_its_exit_code() {
-        let io = || std::io::Error::from(std::io::ErrorKind::NotFound);
-        let socket = || PathBuf::from("/s");
-        let problem = crate::control::Problem::new(ProblemKind::Refused, "x", "no");
-        for (failed, exit) in [
-            (CallFailed::DaemonDown { source: io() }, Exit::DaemonDown),
-            (CallFailed::Socket { socket: socket(), source: io() }, Exit::NotPermitted),
-            (CallFailed::ForeignDaemon { socket: socket(), uid: 7 }, Exit::NotPermitted),
-            (CallFailed::TimedOut, Exit::DaemonDown),
-            (CallFailed::NotUnderstood, Exit::DaemonDown),
-            (CallFailed::Problem(problem), Exit::NotPermitted),
-        ] {
-            assert_eq!(exit_of(failed.into()), exit);
-        }
     }
 }

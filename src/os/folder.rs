@@ -94,6 +94,11 @@ pub fn private_append(path: &Path) -> Result<File, NotPrivate> {
     Ok(file)
 }
 
+/// Whether this user may execute the file.
+pub fn may_execute(file: &Path) -> bool {
+    rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
 fn ours_alone(path: &Path, found: &Metadata) -> Result<(), NotPrivate> {
     let (owner, mode) = (found.uid(), found.mode() & 0o7777);
     if owner != rustix::process::geteuid().as_raw() {

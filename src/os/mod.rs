@@ -21,6 +21,7 @@ pub use clock::SystemClock;
 pub use environment::Environment;
 pub use environment::Scrub;
 pub use folder::NotPrivate;
+pub use folder::may_execute;
 pub use folder::private_append;
 pub use folder::private_folder;
 pub use harden::NotHardened;

@@ -31,3 +31,4 @@ pub mod tls;
 pub mod upstream;
 pub mod whoami;
 pub mod zone;
+pub mod daemon;

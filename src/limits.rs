@@ -339,3 +339,31 @@ pub const WHOAMI_KEYS_LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// An issuer that failed is not asked again for this long; short, because it may only be starting.
 pub const WHOAMI_ISSUER_REST: Duration = Duration::from_secs(1);
+
+// --- the daemon's own services: zone and whoami --------------------------------------------------------
+
+/// Connections to one of them at one time.
+pub const OWN_SERVER_CONNECTIONS_MAX: usize = 1024;
+
+/// A connection that says nothing for this long is closed.
+pub const OWN_SERVER_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Requests under way have this long to finish when the daemon stops.
+pub const OWN_SERVER_DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The certificate of an own service is good for longer than any daemon runs.
+pub const OWN_SERVER_CERTIFICATE_LIFETIME: Duration = Duration::from_hours(24 * 3_650);
+
+// --- daemon ---------------------------------------------------------------------------------------------
+
+/// Requests and tunnels under way have this long to finish when the daemon stops.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Several changes of one file in an editor's save are one reload.
+pub const RELOAD_GATHER: Duration = Duration::from_millis(15);
+
+/// How often idle upstream connections that the other side has closed are swept, and certificates looked after.
+pub const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Threads that carry requests: more than this many bring nothing to one person's machine.
+pub const WORKER_THREADS_MAX: usize = 8;

@@ -7,6 +7,7 @@ mod form;
 mod framing;
 pub mod guard;
 pub mod headers;
+mod server;
 mod strict;
 
 pub use body::Body;
@@ -18,5 +19,6 @@ pub use form::Form;
 pub use form::form_encode;
 pub use framing::Violation;
 pub use guard::Malformed;
+pub use server::serve;
 pub use strict::Gate;
 pub use strict::Strict;

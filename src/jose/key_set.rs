@@ -83,10 +83,10 @@ impl KeySet {
     pub fn from_jwks(jwks: &Jwks) -> Self {
         let mut found: HashMap<String, Known> = HashMap::new();
         for value in jwks.keys.iter().take(JWKS_KEYS_MAX) {
-            let Some((kid, jwk)) = signature_key(value) else { continue };
+            let Some((kid, jwk, key)) = signature_key(value) else { continue };
             match found.entry(kid) {
                 Entry::Vacant(free) => {
-                    free.insert(Known::read(jwk));
+                    free.insert(Known { jwk, key: Some(key) });
                 }
                 Entry::Occupied(mut taken) if taken.get().jwk != jwk => {
                     taken.get_mut().key = None;
@@ -162,21 +162,16 @@ impl PublicKey {
 #[derive(Clone)]
 struct Known {
     jwk: Jwk,
+    /// None once the name has proved ambiguous.
     key: Option<PublicKey>,
 }
 
-impl Known {
-    fn read(jwk: Jwk) -> Self {
-        let key = PublicKey::of(&jwk);
-        Self { jwk, key }
-    }
-}
-
-fn signature_key(value: &serde_json::Value) -> Option<(String, Jwk)> {
+fn signature_key(value: &serde_json::Value) -> Option<(String, Jwk, PublicKey)> {
     let jwk = Jwk::deserialize(value).ok()?;
     let for_signatures = jwk.usage.as_deref().is_none_or(|usage| usage == "sig");
     let kid = jwk.kid.clone().filter(|kid| !kid.is_empty() && for_signatures)?;
-    Some((kid, jwk))
+    let key = PublicKey::of(&jwk)?;
+    Some((kid, jwk, key))
 }
 
 #[cfg(test)]
@@ -214,6 +209,8 @@ mod tests {
             {"kty": "RSA", "kid": "twice", "n": "sXch", "e": "AQAB"},
             {"kty": "RSA", "kid": "same", "n": "sXch", "e": "AQAB"},
             {"kty": "RSA", "kid": "same", "n": "sXch", "e": "AQAB"},
+            {"kty": "RSA", "kid": "same", "n": "sXci", "e": "AQAB", "alg": "PS256"},
+            {"kty": "RSA", "kid": "same", "n": "sXci", "e": "AQAB", "use": "enc"},
         ]));
         assert!(!keys.contains("twice"));
         assert!(keys.contains("same"));

@@ -111,7 +111,10 @@ impl Error {
             Self::File { .. } => Some("make it a file of your own: chmod 600, in a folder that you may write"),
             Self::Key(failed) => failed.hint(),
             Self::Store(StoreFailed::Migration(_)) => Some("a newer valetkey may have written this database"),
-            Self::Store(StoreFailed::Query(_)) | Self::Lifetime(_) => None,
+            Self::Store(StoreFailed::Query(_)) => {
+                Some("if the file is damaged, move it away: agents are registered again by themselves")
+            }
+            Self::Lifetime(_) => None,
             Self::OwnAddress(_) => Some("give the resource another identifier"),
         }
     }

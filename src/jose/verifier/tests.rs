@@ -218,3 +218,15 @@ fn a_p256_key_verifies_es256_and_nothing_else() {
     assert!(scene.verifier.verify::<Value>(&signed("ES256"), &keys).is_ok());
     assert_eq!(scene.verifier.verify::<Value>(&signed("RS256"), &keys), Err(Refused::Algorithm));
 }
+
+#[test]
+fn a_token_changed_in_any_one_place_is_refused() {
+    let scene = Scene::new();
+    let good = text(&scene.key.sign("at+jwt", &good_claims()).unwrap());
+    assert!(scene.verify(&good).is_ok());
+    for place in 0..good.len() {
+        let mut bytes = good.clone().into_bytes();
+        bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
+        assert!(scene.verify(&String::from_utf8(bytes).unwrap()).is_err(), "{place}");
+    }
+}

@@ -1,7 +1,6 @@
 //! Token exchange: the token names user, agent and session, and nobody acts without a grant.
 
 use super::*;
-use crate::jose::SigningKey;
 
 #[tokio::test]
 async fn the_token_names_the_user_the_agent_and_the_session() {

@@ -19,6 +19,18 @@ async fn a_restart_keeps_key_users_and_applications() {
 }
 
 #[tokio::test]
+async fn a_first_start_makes_the_folder_and_a_key_of_its_own() {
+    let scene = Scene::new().await;
+    let database = scene.folder.path().join("deep/er/zone.db");
+    let zone = open(database.clone(), &scene.clock).await;
+    let other = Scene { daemon: zone.sign_in().await.unwrap(), zone, ..scene };
+    let kid = other.get("/openidconnect/jwks").await.body["keys"][0]["kid"].as_str().unwrap().to_owned();
+    assert_ne!(SigningKey::from_pkcs8(&Secret::new(KEY.as_slice())).unwrap().kid(), kid);
+    assert_eq!(fs::metadata(database.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(header(&other.session_token().await)["kid"], kid.as_str());
+}
+
+#[tokio::test]
 async fn every_file_is_the_owners_alone_and_holds_no_secret_in_clear() {
     let scene = Scene::new().await;
     let agent = scene.register("curl").await;

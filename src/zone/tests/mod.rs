@@ -8,6 +8,7 @@ mod token;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::LazyLock;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
+use crate::jose::SigningKey;
 use crate::model::Clock;
 use crate::model::ResourceId;
 use crate::model::Scopes;
@@ -35,6 +37,7 @@ use crate::zone::DeclaredResource;
 use crate::zone::Settings;
 use crate::zone::SignIn;
 use crate::zone::Zone;
+use crate::zone::private_file;
 
 const ISSUER: &str = "http://127.0.0.1:7980";
 const WHOAMI: &str = "https://whoami.valetkey.internal";
@@ -42,6 +45,8 @@ const NOTES: &str = "https://notes.example/api";
 const NOW: i64 = 1_800_000_000;
 const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+static KEY: LazyLock<Vec<u8>> = LazyLock::new(|| SigningKey::generate().unwrap().to_pkcs8().unwrap().expose().to_vec());
 
 /// Wound by hand.
 struct HandClock(AtomicI64);
@@ -85,6 +90,8 @@ struct Reply {
 impl Scene {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        // A key that all scenes share: making one for each would take most of the tests' time.
+        private_file::replace(&folder.path().join("zone.key"), &KEY).unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(NOW * 1000)));
         let zone = open(folder.path().join("zone.db"), &clock).await;
         let daemon = zone.sign_in().await.unwrap();

@@ -13,6 +13,7 @@ use crate::os::Paths;
 
 mod daemon;
 mod daemon_control;
+mod daemon_words;
 mod failure;
 mod logs;
 mod output;

@@ -9,7 +9,6 @@ use crate::cli::Output;
 use crate::cli::Surroundings;
 use crate::cli::daemon_words;
 use crate::cli::reach;
-use crate::control::Client;
 use crate::limits;
 use crate::model::SessionId;
 use crate::os::signals;
@@ -110,7 +109,7 @@ pub(in crate::cli) async fn stop(
     let client = reach::client(surroundings);
     let pid = client.status().await?.pid;
     client.stop().await?;
-    if tokio::time::timeout(limits::DAEMON_STOP_TIMEOUT, until_it_is_gone(&client, pid)).await.is_err() {
+    if tokio::time::timeout(limits::DAEMON_STOP_TIMEOUT, until_it_is_gone(pid)).await.is_err() {
         let waited = limits::DAEMON_STOP_TIMEOUT.as_secs();
         return Err(Failure::new(
             Exit::Refused,
@@ -126,16 +125,11 @@ pub(in crate::cli) async fn stop(
     Ok(Exit::Done)
 }
 
-/// Under a service manager the socket stays; the process does not.
-async fn until_it_is_gone(client: &Client, pid: u32) {
-    while signals::is_alive(pid) && !is_another(client, pid).await {
+/// Asks the system and not the socket: where a service manager holds that, a call would start the next daemon.
+async fn until_it_is_gone(pid: u32) {
+    while signals::is_alive(pid) {
         tokio::time::sleep(limits::DAEMON_POLL_INTERVAL).await;
     }
-}
-
-/// Whether another process than `pid` answers by now.
-async fn is_another(client: &Client, pid: u32) -> bool {
-    client.status().await.is_ok_and(|status| status.pid != pid)
 }
 
 fn json(value: &impl Serialize) -> String {

@@ -225,6 +225,9 @@ pub const SESSIONS_OPEN_MAX: usize = 1024;
 /// So many ended sessions are remembered, so that a caller that goes on hears `ended` and not `unknown`.
 pub const SESSIONS_ENDED_REMEMBERED: usize = 256;
 
+/// A session's id and secret are 30 and 43 characters; proxy credentials that are longer are not ours.
+pub const PROXY_CREDENTIALS_BYTES_MAX: usize = 192;
+
 // --- control: the daemon's own API ---------------------------------------------------------------------
 
 /// Each open session holds one connection; the rest is for commands.
@@ -241,6 +244,9 @@ pub const CONTROL_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// After the stop, answers that are under way may still leave for this long.
 pub const CONTROL_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Out of file descriptors: others get this long to close some before the next connection is taken.
+pub const CONTROL_ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
 // --- os and cli: starting and stopping the daemon --------------------------------------------------------
 
@@ -261,6 +267,9 @@ pub const DAEMON_LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// So much of the log's end is read for its last lines.
 pub const DAEMON_LOG_TAIL_BYTES: u64 = 1024 * 1024;
+
+/// So many of its last lines are shown when a daemon ends as it starts.
+pub const DAEMON_LAST_WORDS_LINES: usize = 20;
 
 /// `logs -f` looks for new lines this often.
 pub const DAEMON_LOG_POLL_INTERVAL: Duration = Duration::from_millis(200);

@@ -9,10 +9,12 @@ use base64::engine::GeneralPurposeConfig;
 use hyper::header::HeaderValue;
 use zeroize::Zeroizing;
 
+use crate::limits;
+
 /// Hands id and secret to `with`. None when the value is not the Basic credentials of a session.
 pub(in crate::agent) fn with_credentials<T>(value: &HeaderValue, with: impl FnOnce(&str, &[u8]) -> T) -> Option<T> {
     let encoded = after_scheme(value.as_bytes())?;
-    let mut buffer = Zeroizing::new([0; DECODED_BYTES_MAX]);
+    let mut buffer = Zeroizing::new([0; limits::PROXY_CREDENTIALS_BYTES_MAX]);
     let length = BASE64.decode_slice(encoded, buffer.as_mut_slice()).ok()?;
     let decoded = buffer.get(..length)?;
     let colon = decoded.iter().position(|byte| *byte == b':')?;
@@ -30,9 +32,6 @@ fn after_scheme(value: &[u8]) -> Option<&[u8]> {
 }
 
 const SCHEME: &[u8] = b"basic";
-
-/// An id has at most 64 characters and a secret 43; what is longer is not ours.
-const DECODED_BYTES_MAX: usize = 192;
 
 /// Some clients leave the padding out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

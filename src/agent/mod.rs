@@ -1,6 +1,7 @@
 //! Step 1, identify: from what a caller presents to the [`Session`] it belongs to.
 
 mod basic;
+mod held;
 mod registry;
 mod session;
 

@@ -3,8 +3,6 @@
 //! Keeps of a session's secret only its SHA-256 and compares in constant time. A lookup costs a read lock,
 //! a hash lookup and one digest. Never logs what a caller presented.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::PoisonError;
@@ -12,8 +10,6 @@ use std::sync::RwLock;
 use std::sync::RwLockReadGuard;
 use std::sync::RwLockWriteGuard;
 
-use aws_lc_rs::constant_time;
-use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::header::HeaderValue;
@@ -22,6 +18,9 @@ use tokio_util::sync::CancellationToken;
 use crate::agent::Caller;
 use crate::agent::Session;
 use crate::agent::basic;
+use crate::agent::held::Held;
+use crate::agent::held::SecretDigest;
+use crate::agent::held::Sessions;
 use crate::limits;
 use crate::model::AgentName;
 use crate::model::Clock;
@@ -136,13 +135,13 @@ impl Registry {
         }
         let secret = Secret::new(URL_SAFE_NO_PAD.encode(random::bytes::<32>()));
         let session = Arc::new(self.new_session(opening));
-        let held = Held { session: session.clone(), secret_digest: SecretDigest::of(secret.expose()) };
+        let held = Held::new(session.clone(), &secret);
         let mut sessions = self.write();
         let open = sessions.open.len();
         if open >= self.open_max {
             return Err(NotOpened::TooMany { open });
         }
-        sessions.open.insert(session.id().as_str().into(), held);
+        sessions.insert(held);
         drop(sessions);
         tracing::info!(session = %session.id(), agent = %session.agent(), user = %session.user(), "session opened");
         Ok(Opened { session, secret })
@@ -193,7 +192,7 @@ impl Registry {
         let presented = SecretDigest::of(secret);
         let sessions = self.read();
         match sessions.open.get(id) {
-            Some(held) if held.secret_digest.matches(&presented) => Ok(held.session.clone()),
+            Some(held) if held.has_secret(&presented) => Ok(held.session.clone()),
             Some(_) => Err(Unidentified::Unknown),
             None if sessions.remembers(id, &presented) => Err(Unidentified::Ended),
             None => Err(Unidentified::Unknown),
@@ -229,44 +228,6 @@ impl fmt::Debug for Registry {
 
 /// The agent name of clients without a session.
 pub const ANONYMOUS: &str = "anonymous";
-
-#[derive(Default)]
-struct Sessions {
-    open: HashMap<Box<str>, Held>,
-    /// The last that ended, so that their callers hear why they are refused.
-    ended: VecDeque<Held>,
-}
-
-struct Held {
-    session: Arc<Session>,
-    secret_digest: SecretDigest,
-}
-
-struct SecretDigest(digest::Digest);
-
-impl SecretDigest {
-    fn of(secret: &[u8]) -> Self {
-        Self(digest::digest(&digest::SHA256, secret))
-    }
-
-    /// In a time that does not depend on where they differ.
-    fn matches(&self, other: &Self) -> bool {
-        constant_time::verify_slices_are_equal(self.0.as_ref(), other.0.as_ref()).is_ok()
-    }
-}
-
-impl Sessions {
-    fn remember(&mut self, held: Held) {
-        if self.ended.len() >= limits::SESSIONS_ENDED_REMEMBERED {
-            self.ended.pop_front();
-        }
-        self.ended.push_back(held);
-    }
-
-    fn remembers(&self, id: &str, secret: &SecretDigest) -> bool {
-        self.ended.iter().any(|held| held.session.id().as_str() == id && held.secret_digest.matches(secret))
-    }
-}
 
 fn end(session: &Session, why: Ending) {
     session.ended.cancel();

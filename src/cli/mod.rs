@@ -15,6 +15,7 @@ pub mod ca;
 pub mod config;
 mod daemon;
 mod daemon_control;
+mod daemon_words;
 mod failure;
 pub mod init;
 mod logs;

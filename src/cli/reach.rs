@@ -74,7 +74,7 @@ async fn until_it_answers(client: &Client, mut started: Started, output: &mut Ou
 fn it_died(started: &Started, code: u8, output: &mut Output) -> Failure {
     let said = started.said();
     let lines: Vec<_> = said.lines().collect();
-    for line in lines.iter().skip(lines.len().saturating_sub(LAST_WORDS)) {
+    for line in lines.iter().skip(lines.len().saturating_sub(limits::DAEMON_LAST_WORDS_LINES)) {
         output.talk(line);
     }
     let known = [Exit::Configuration, Exit::NotPermitted, Exit::Usage];
@@ -82,9 +82,6 @@ fn it_died(started: &Started, code: u8, output: &mut Output) -> Failure {
     Failure::new(exit, format!("the daemon ended as it started, with exit code {code}"))
         .hint("its last words stand above; `valetkey daemon` runs it in the foreground")
 }
-
-/// Lines of a dead daemon's log that are shown.
-const LAST_WORDS: usize = 20;
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Frame;
@@ -52,6 +51,7 @@ use crate::os::peer_process;
 /// What the daemon does when it is asked.
 pub trait Backend: Send + Sync + 'static {
     /// Opens a session. `SessionOpened::ended` fires when it ends otherwise than by [`Backend::end_session`].
+    /// Dropped at an await when the caller is gone: what it opens before its last one must end with it.
     fn open_session(&self, wish: SessionWish) -> impl Future<Output = Result<SessionOpened, Problem>> + Send;
 
     /// Ends one. Called once for each session whose connection closed, too. False when it was not open.
@@ -105,10 +105,8 @@ fn admit<B: Backend>(connections: &mut JoinSet<()>, stream: UnixStream, backend:
 /// Out of file descriptors, most likely: others will close some.
 async fn back_off(error: &std::io::Error) {
     tracing::warn!(%error, "cannot accept a control connection");
-    tokio::time::sleep(ACCEPT_BACK_OFF).await;
+    tokio::time::sleep(limits::CONTROL_ACCEPT_BACK_OFF).await;
 }
-
-const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 
 async fn converse<B: Backend>(stream: UnixStream, peer: PeerProcess, backend: Arc<B>, stop: CancellationToken) {
     let service = service_fn(|request| {

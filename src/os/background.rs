@@ -10,10 +10,11 @@ use std::io::Seek as _;
 use std::io::SeekFrom;
 use std::path::Path;
 use std::path::PathBuf;
-use std::process::Child;
 use std::process::Command;
 use std::process::ExitStatus;
 use std::process::Stdio;
+
+use tokio::process::Child;
 
 use crate::limits;
 use crate::os::Environment;
@@ -57,7 +58,7 @@ pub enum NotStarted {
 }
 
 /// Starts it; the program itself calls [`detach`] first thing. `environment` is ours; what a daemon must not
-/// have is left out.
+/// have is left out. Needs a tokio runtime.
 pub fn start(program: &Program, environment: &Environment) -> Result<Started, NotStarted> {
     if let Some(folder) = program.log.parent() {
         private_folder(folder)?;
@@ -76,7 +77,8 @@ pub fn start(program: &Program, environment: &Environment) -> Result<Started, No
     if let Some(scrub) = environment.scrub() {
         scrub.apply(&mut command);
     }
-    let child = command.spawn().map_err(spawn_failed)?;
+    // tokio reaps it should it end while its starter lives, so that it is gone for those who wait for that.
+    let child = tokio::process::Command::from(command).spawn().map_err(spawn_failed)?;
     Ok(Started { child, log: program.log.clone(), log_from })
 }
 
@@ -124,15 +126,15 @@ mod tests {
         Program { file: "/bin/sh".into(), arguments: vec!["-c".into(), script.into()], log }
     }
 
-    #[test]
-    fn it_runs_apart_with_a_clean_environment_and_says_so_in_its_log() {
+    #[tokio::test]
+    async fn it_runs_apart_with_a_clean_environment_and_says_so_in_its_log() {
         let home = tempfile::tempdir().unwrap();
         let log = home.path().join("state/daemon.log");
         let dirty = Environment::of([("HTTPS_PROXY", "http://corp:3128")]);
         let program = shell("pwd; echo up=$VALETKEY_UPSTREAM_PROXY; read line || echo no input; exit 3", log.clone());
         for _ in 0..2 {
             let mut started = start(&program, &dirty).unwrap();
-            let status = started.child.wait().unwrap();
+            let status = started.child.wait().await.unwrap();
             assert_eq!(started.ended(), Some(status));
             assert_eq!(status.code(), Some(3));
             assert_eq!(started.said(), "/\nup=http://corp:3128\nno input\n", "only what this one said");
@@ -140,20 +142,20 @@ mod tests {
         assert_eq!(std::fs::read_to_string(log).unwrap().lines().count(), 6);
     }
 
-    #[test]
-    fn a_large_log_is_set_aside() {
+    #[tokio::test]
+    async fn a_large_log_is_set_aside() {
         let home = tempfile::tempdir().unwrap();
         let log = home.path().join("state/daemon.log");
         private_folder(log.parent().unwrap()).unwrap();
         private_append(&log).unwrap().set_len(limits::DAEMON_LOG_BYTES_MAX + 1).unwrap();
         let mut started = start(&shell("echo new", log.clone()), &Environment::default()).unwrap();
-        started.child.wait().unwrap();
+        started.child.wait().await.unwrap();
         assert_eq!(std::fs::read_to_string(log).unwrap(), "new\n");
         assert!(home.path().join("state/daemon.log.1").exists());
     }
 
-    #[test]
-    fn a_program_that_is_not_there_is_an_error() {
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_an_error() {
         let home = tempfile::tempdir().unwrap();
         let missing = Program { file: "/nonexistent".into(), arguments: vec![], log: home.path().join("state/log") };
         assert!(matches!(start(&missing, &Environment::default()), Err(NotStarted::Spawn { .. })));

@@ -25,10 +25,17 @@ pub fn send(pid: u32, signal: i32) {
     }
 }
 
-/// Whether a process of this number exists.
+/// Whether a process of this number runs. One that has ended and is not waited for yet does not.
 pub fn is_alive(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+    let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let number = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let exists = |number| rustix::process::test_kill_process(number) != Err(rustix::io::Errno::SRCH);
+    number.is_some_and(exists) && !is_zombie(&state)
+}
+
+/// The state is the first field after the name, which may itself hold parentheses (proc_pid_stat(5)).
+fn is_zombie(stat: &str) -> bool {
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X']))
 }
 
 /// As a shell says it: the code, or 128 and the signal.
@@ -66,5 +73,25 @@ mod tests {
     fn this_process_is_alive() {
         assert!(is_alive(std::process::id()));
         assert!(!is_alive(0));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_that_ended_and_is_not_waited_for_is_not_alive() {
+        let mut command = std::process::Command::new("sh");
+        let mut child = command.args(["-c", "read line"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        assert!(is_alive(child.id()));
+        drop(child.stdin.take());
+        for _ in 0..10_000 {
+            if !is_alive(child.id()) {
+                break;
+            }
+            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_micros(100));
+        }
+        assert!(!is_alive(child.id()));
+        child.wait().unwrap();
+        assert!(is_zombie("7 (a) b) Z 1 2"));
+        assert!(!is_zombie("7 (Z) ) S 1 2"));
     }
 }

@@ -169,7 +169,8 @@ mod tests {
         let surroundings =
             Surroundings { environment: Environment::default(), paths: Paths::below(daemon.home.path()) };
         let agent = crate::model::AgentName::parse("x").unwrap();
-        let wish = crate::control::SessionWish { agent, user: None, pid: None, program: None };
+        let wish =
+            crate::control::SessionWish { agent, user: None, pid: None, program: None, inherited: Default::default() };
         let mut held = daemon.client.open_session(&wish).await.unwrap();
         let end = Some(held.opened().session.clone());
         let args = SessionsArgs { json: false, end };

@@ -51,6 +51,14 @@ pub struct Failure {
     hint: Option<String>,
 }
 
+/// On one line, for logs and for other programs.
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)?;
+        self.causes.iter().try_for_each(|cause| write!(f, ": {cause}"))
+    }
+}
+
 impl Failure {
     /// Lower case, no full stop.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {

@@ -28,6 +28,7 @@ use crate::control::Status;
 use crate::model::AgentName;
 use crate::model::UserName;
 use crate::os::signals;
+use crate::tls::LISTS;
 
 /// Run a command as an agent, in a session of its own.
 ///
@@ -71,7 +72,15 @@ pub(in crate::cli) async fn run(
     let config = surroundings.config_file(args.config);
     let status = reach::or_start(&client, config.clone(), surroundings, output).await?;
     warn_of_another_configuration(config.as_deref(), &status, output);
-    let wish = SessionWish { agent, user: args.user, pid: Some(std::process::id()), program: Some(absolute(&file)) };
+    let own = |name: &&str| Some(((*name).to_owned(), surroundings.environment.text(name)?.to_owned()));
+    let inherited = LISTS.iter().filter_map(own);
+    let wish = SessionWish {
+        agent,
+        user: args.user,
+        pid: Some(std::process::id()),
+        program: Some(absolute(&file)),
+        inherited: inherited.collect(),
+    };
     let held = client.open_session(&wish).await?;
     let mut command = Command::new(&file);
     command.arg0(name).args(arguments);
@@ -278,7 +287,7 @@ mod tests {
 
     async fn supervised(daemon: &FakeDaemon, script: &str) -> (Child, HeldSession) {
         let agent = AgentName::parse("sh").unwrap();
-        let wish = SessionWish { agent, user: None, pid: None, program: None };
+        let wish = SessionWish { agent, user: None, pid: None, program: None, inherited: Default::default() };
         let held = daemon.client.open_session(&wish).await.unwrap();
         let mut command = tokio::process::Command::new("sh");
         command.args(["-c", script]).stdout(std::process::Stdio::piped()).kill_on_drop(true);

@@ -12,7 +12,13 @@ use crate::model::AgentName;
 use crate::model::SessionId;
 
 fn wish(agent: &str) -> SessionWish {
-    SessionWish { agent: AgentName::parse(agent).unwrap(), user: None, pid: Some(1), program: Some("/bin/x".into()) }
+    SessionWish {
+        agent: AgentName::parse(agent).unwrap(),
+        user: None,
+        pid: Some(1),
+        program: Some("/bin/x".into()),
+        inherited: Default::default(),
+    }
 }
 
 async fn raw(daemon: &FakeDaemon, request: &str) -> String {

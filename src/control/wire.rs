@@ -2,6 +2,7 @@
 //!
 //! Readers ignore members they do not know, so that a command and a daemon of different versions get along.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,6 +30,9 @@ pub struct SessionWish {
     /// The program that is to run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<PathBuf>,
+    /// The caller's own values of variables that are lists to be added to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inherited: BTreeMap<String, String>,
 }
 
 /// A session, and everything its agent needs. Holds the session's secret: `Debug` keeps silent about it.

@@ -65,7 +65,8 @@ impl Backend for Control {
         let internal = |error: std::io::Error| Problem::new(ProblemKind::Internal, "no-listener", error.to_string());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(internal)?;
         let port = listener.local_addr().map_err(internal)?.port();
-        let shared = parts.listening.first().ok_or_else(|| Problem::new(ProblemKind::Internal, "no-listener", "no port"))?;
+        let shared =
+            parts.listening.first().ok_or_else(|| Problem::new(ProblemKind::Internal, "no-listener", "no port"))?;
         let opening = Opening {
             agent: wish.agent,
             user: wish.user.unwrap_or_else(|| parts.user.clone()),
@@ -138,7 +139,10 @@ impl Backend for Control {
                 folder: loaded.config.audit.folder.clone().unwrap_or_else(|| parts.surroundings.paths.audit_folder()),
                 last_error: (!healthy).then(|| "the last line could not be written; requests are refused".to_owned()),
             },
-            certificates: CertificateStatus { bundle: parts.bundle.merged.clone(), leaves: parts.certificates.leaves() },
+            certificates: CertificateStatus {
+                bundle: parts.bundle.merged.clone(),
+                leaves: parts.certificates.leaves(),
+            },
         }
     }
 

@@ -19,7 +19,8 @@ pub(super) struct Listeners {
 impl Listeners {
     /// `activated` are the proxy's sockets that the service manager holds; then none is bound for it.
     pub(super) async fn bind(config: &Config, activated: Vec<std::net::TcpListener>) -> Result<Self, Failure> {
-        let unusable = |error| Failure::new(Exit::Refused, "the service manager's socket can't be used").caused_by(&error);
+        let unusable =
+            |error| Failure::new(Exit::Refused, "the service manager's socket can't be used").caused_by(&error);
         let mut proxy = Vec::new();
         for listener in activated {
             proxy.push(TcpListener::from_std(listener).map_err(unusable)?);
@@ -50,7 +51,9 @@ async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure
         let taken = error.kind() == std::io::ErrorKind::AddrInUse;
         let failure = Failure::new(Exit::Refused, format!("could not listen on {address}")).caused_by(&error);
         if taken {
-            failure.hint(format!("another program has this port; choose another: `{setting} = \"127.0.0.1:PORT\"` in proxy.toml"))
+            failure.hint(format!(
+                "another program has this port; choose another: `{setting} = \"127.0.0.1:PORT\"` in proxy.toml"
+            ))
         } else {
             failure.hint(format!("see `{setting}` in proxy.toml"))
         }

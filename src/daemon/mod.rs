@@ -48,19 +48,21 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     let paths = &start.surroundings.paths;
     for folder in [paths.state_folder(), paths.runtime_folder()] {
         os::private_folder(folder).map_err(|error| {
-            Failure::new(Exit::NotPermitted, format!("`{}` can't be used", folder.display())).caused_by(&error).hint(error.hint())
+            Failure::new(Exit::NotPermitted, format!("`{}` can't be used", folder.display()))
+                .caused_by(&error)
+                .hint(error.hint())
         })?;
     }
-    let activated = systemd::activated()
-        .map_err(|error| Failure::new(Exit::Refused, "the service manager's sockets can't be used").caused_by(&error))?;
+    let activated = systemd::activated().map_err(|error| {
+        Failure::new(Exit::Refused, "the service manager's sockets can't be used").caused_by(&error)
+    })?;
     // Being the daemon comes first: a second one must not touch the ledger or the certificates.
     let control = match activated.control {
         Some(listener) => ControlListener::adopt(&paths.control_socket(), listener),
         None => ControlListener::bind(&paths.control_socket()),
     };
-    let control = control.map_err(|error| {
-        Failure::new(Exit::Refused, "this is not the daemon").caused_by(&error).hint(error.hint())
-    })?;
+    let control = control
+        .map_err(|error| Failure::new(Exit::Refused, "this is not the daemon").caused_by(&error).hint(error.hint()))?;
     let environment = start.surroundings.environment.clone();
     let read = |name: &str| environment.get(name).map(std::ffi::OsString::from);
     let place = config::find(start.config.as_deref(), &read, paths);

@@ -125,7 +125,10 @@ impl Parts {
         let texts = policy_texts(&config, &surroundings)?;
         let policy = Policy::new(&texts).map_err(|faults| policy_failure(&faults))?;
         let roots = tls::platform_roots(None);
-        roots.errors.iter().for_each(|error| tracing::warn!(%error, "a root certificate of the system was passed over"));
+        roots
+            .errors
+            .iter()
+            .for_each(|error| tracing::warn!(%error, "a root certificate of the system was passed over"));
         let client = http::Client::new(
             tls::client_config(&roots, &[], &[b"http/1.1"])
                 .map_err(|error| Failure::new(Exit::Refused, "TLS can't be used").caused_by(&error))?,
@@ -143,7 +146,11 @@ impl Parts {
 
         let secrets = read_secrets(&config, &surroundings)?;
         let zone = open_zone(&config, &surroundings, &issuer, &user, &resources, &clock).await?;
-        let access = ZoneAccess { issuer: issuer.clone(), user: user.clone(), client: zone_client(&config, zone.as_ref(), &secrets).await? };
+        let access = ZoneAccess {
+            issuer: issuer.clone(),
+            user: user.clone(),
+            client: zone_client(&config, zone.as_ref(), &secrets).await?,
+        };
         let dialer = Arc::new(Dialer::new(via(&config, &surroundings, &secrets)?));
         listening.iter().for_each(|address| dialer.own(address.port()));
         let upstream = Arc::new(Upstream::new(dialer, roots.clone(), tasks.clone()));
@@ -166,8 +173,7 @@ impl Parts {
             clock: Arc::clone(&clock),
         });
         let connections = TaskTracker::new();
-        let proxy =
-            Proxy::new(Arc::clone(&broker), Arc::clone(&certificates), draining.clone(), connections.clone());
+        let proxy = Proxy::new(Arc::clone(&broker), Arc::clone(&certificates), draining.clone(), connections.clone());
         let loaded = Loaded { config, at: started_at, config_error: None, policy_error: None };
         Ok(Self {
             surroundings,
@@ -227,8 +233,13 @@ pub(super) fn all_resources(config: &Config, whoami: Option<&Whoami>) -> Vec<Arc
 
 /// What the certificates must permit: exact names, and the parents of wildcards.
 pub(super) fn hosts_of(resources: &[Arc<Resource>]) -> Vec<Host> {
-    let patterns = resources.iter().filter(|resource| resource.scheme == Scheme::Https).flat_map(|resource| &resource.hosts);
-    patterns.map(|pattern| match pattern { HostPattern::Exact(host) | HostPattern::Below(host) => host.clone() }).collect()
+    let patterns =
+        resources.iter().filter(|resource| resource.scheme == Scheme::Https).flat_map(|resource| &resource.hosts);
+    patterns
+        .map(|pattern| match pattern {
+            HostPattern::Exact(host) | HostPattern::Below(host) => host.clone(),
+        })
+        .collect()
 }
 
 /// What the embedded zone issues tokens for.
@@ -303,8 +314,22 @@ fn open_ledger(config: &Config, surroundings: &Surroundings, clock: &Arc<dyn Clo
     };
     let (ledger, recovery) = Ledger::open(settings, Arc::clone(clock))
         .map_err(|error| Failure::new(Exit::Refused, "the ledger can't be opened").caused_by(&error))?;
-    recovery.log();
+    tell(&recovery);
     Ok(ledger)
+}
+
+/// What the last run left behind: nothing, after an orderly stop.
+fn tell(recovery: &audit::Recovery) {
+    let audit::Recovery { new: _, torn_bytes, torn_file, unknown, broken } = recovery;
+    if let Some(file) = torn_file {
+        tracing::warn!(torn_bytes, file, "the ledger's last line was torn: cut off and kept beside it");
+    }
+    if *unknown > 0 {
+        tracing::warn!(unknown, "requests of the last run ended in a way that is not known: marked so");
+    }
+    for broken in broken {
+        tracing::error!(broken, "the ledger is broken: see `valetkey audit verify`");
+    }
 }
 
 fn issuer_of(config: &Config, listeners: &Listeners) -> Result<String, Failure> {
@@ -325,7 +350,9 @@ fn whoami(
     client: &http::Client,
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<Whoami>, Failure> {
-    let Some(address) = listeners.whoami.as_ref().and_then(|listener| listener.local_addr().ok()) else { return Ok(None) };
+    let Some(address) = listeners.whoami.as_ref().and_then(|listener| listener.local_addr().ok()) else {
+        return Ok(None);
+    };
     let broken = |error: &dyn std::error::Error| Failure::new(Exit::Refused, "whoami can't be served").caused_by(error);
     let host = Host::parse(config::WHOAMI_HOST).map_err(|error| broken(&error))?;
     let (tls, certificate) = tls::own_server(&host, clock.now()).map_err(|error| broken(&error))?;
@@ -419,7 +446,8 @@ async fn zone_client(config: &Config, embedded: Option<&zone::Zone>, secrets: &S
 
 fn secret(secrets: &Secrets, name: &str) -> Result<Secret, Failure> {
     secrets.get(name).cloned().ok_or_else(|| {
-        Failure::new(Exit::Configuration, format!("there is no secret `{name}`")).hint("add it as a [[secret]] in proxy.toml")
+        Failure::new(Exit::Configuration, format!("there is no secret `{name}`"))
+            .hint("add it as a [[secret]] in proxy.toml")
     })
 }
 
@@ -439,8 +467,11 @@ fn via(config: &Config, surroundings: &Surroundings, secrets: &Secrets) -> Resul
     Via::from_environment(named, surroundings.environment.text("VALETKEY_UPSTREAM_NO_PROXY").unwrap_or(""))
         .map(Some)
         .ok_or_else(|| {
-            Failure::new(Exit::Configuration, "the proxy that the environment names is not `http://[user:password@]host:port`")
-                .hint("set `[proxy] upstream` in proxy.toml, or unset HTTPS_PROXY for the daemon")
+            Failure::new(
+                Exit::Configuration,
+                "the proxy that the environment names is not `http://[user:password@]host:port`",
+            )
+            .hint("set `[proxy] upstream` in proxy.toml, or unset HTTPS_PROXY for the daemon")
         })
 }
 

@@ -40,7 +40,9 @@ impl Parts {
         });
         let outcome = read.await.unwrap_or_else(|error| Err(error.to_string()));
         match &outcome {
-            Ok(()) => tracing::info!(policies = self.broker.policy.count(), hash = %self.broker.policy.hash(), "policies reloaded"),
+            Ok(()) => {
+                tracing::info!(policies = self.broker.policy.count(), hash = %self.broker.policy.hash(), "policies reloaded")
+            }
             Err(fault) => tracing::error!(%fault, "the policies were not reloaded: those that were in force stay"),
         }
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).policy_error = outcome.err();

@@ -36,7 +36,10 @@ pub(super) async fn signals(parts: &Arc<Parts>, stop: &CancellationToken) {
             () = stop.cancelled() => return,
             _ = terminate.recv() => return,
             _ = interrupt.recv() => return,
-            _ = hangup.recv() => _ = parts.reload().await,
+            _ = hangup.recv() => {
+                // told in the log, and by `valetkey status`
+                let _ = parts.reload().await;
+            }
         }
     }
 }
@@ -98,7 +101,9 @@ pub(super) async fn files(parts: Arc<Parts>, stop: CancellationToken) {
             let _ = watcher.watch(&folder, RecursiveMode::NonRecursive);
         }
         match changed {
-            Changed::Configuration => _ = parts.reload().await,
+            Changed::Configuration => {
+                let _ = parts.reload().await;
+            }
             Changed::Policies => parts.reload_policies().await,
         }
     }

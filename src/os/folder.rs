@@ -94,6 +94,19 @@ pub fn private_append(path: &Path) -> Result<File, NotPrivate> {
     Ok(file)
 }
 
+/// Puts `bytes` in the place of the file at `path`, mode 0600, whole and on the disk or not at all.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let beside = path.with_extension(format!("new-{:016x}", u64::from_ne_bytes(crate::os::random::bytes())));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| std::fs::rename(&beside, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&beside);
+        return written;
+    }
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
 /// Whether this user may execute the file.
 pub fn may_execute(file: &Path) -> bool {
     rustix::fs::access(file, rustix::fs::Access::EXEC_OK).is_ok()

@@ -114,8 +114,7 @@ impl CertificateAuthority {
     }
 
     /// How many leaves are kept.
-    #[cfg(test)]
-    pub(super) fn kept_leaves(&self) -> u64 {
+    pub fn leaves(&self) -> u64 {
         self.leaves.count()
     }
 

@@ -22,6 +22,9 @@ pub struct AgentEnvironment {
     pub unset: Vec<&'static str>,
 }
 
+/// Variables that are lists: the agent's own values are added to, so that they must be known.
+pub const LISTS: [&str; 3] = ["GIT_CONFIG_COUNT", "PHP_INI_SCAN_DIR", "JAVA_TOOL_OPTIONS"];
+
 /// Where the proxy is, for one session.
 #[derive(Clone, Copy)]
 pub struct AgentProxy<'a> {

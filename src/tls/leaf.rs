@@ -140,7 +140,6 @@ impl Leaves {
     }
 
     /// How many leaves are kept.
-    #[cfg(test)]
     pub(super) fn count(&self) -> u64 {
         self.kept.run_pending_tasks();
         self.kept.entry_count()

@@ -27,6 +27,7 @@ pub use bundle::Bundle;
 pub use environment::AgentEnvironment;
 pub use environment::AgentFiles;
 pub use environment::AgentProxy;
+pub use environment::LISTS;
 pub use environment::agent_environment;
 pub use folder::FolderError;
 pub use generation::NotAGeneration;

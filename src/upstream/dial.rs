@@ -146,6 +146,23 @@ async fn resolve(authority: &Authority) -> Result<Vec<SocketAddr>, NotForwarded>
 }
 
 impl NoProxy {
+    /// `example.com` covers the names below it too, as nearly every client has it.
+    fn from_environment(entry: &str) -> Vec<Self> {
+        if entry == "*" {
+            return vec![Self::Every];
+        }
+        let network = entry.split_once('/').and_then(|(address, prefix)| {
+            Some(Self::Network { address: address.parse().ok()?, prefix: prefix.parse().ok()? })
+        });
+        if let Some(network) = network {
+            return vec![network];
+        }
+        let name = entry.trim_start_matches("*.").trim_start_matches('.');
+        let host = Host::parse_unicode(name).ok();
+        let below = host.clone().filter(|host| host.address().is_none()).map(HostPattern::Below);
+        host.map(HostPattern::Exact).into_iter().chain(below).map(Self::Host).collect()
+    }
+
     fn covers(&self, host: &Host) -> bool {
         match self {
             Self::Every => true,
@@ -168,6 +185,22 @@ fn is_within(address: IpAddr, network: IpAddr, prefix: u8) -> bool {
 }
 
 impl Via {
+    /// From `http://[user:password@]host:port` and a comma-separated list of names, `.suffixes` and networks, as
+    /// the variables HTTPS_PROXY and NO_PROXY have them. Entries of the list that mean nothing here are passed over.
+    pub fn from_environment(url: &str, no_proxy: &str) -> Option<Self> {
+        let rest = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
+        let (user_info, authority) = match rest.rsplit_once('@') {
+            Some((user_info, authority)) => {
+                let decoded: Vec<u8> = percent_encoding::percent_decode_str(user_info).collect();
+                (Some(Secret::new(decoded)), authority)
+            }
+            None => (None, rest),
+        };
+        let proxy = Authority::parse_or(authority, 80).ok()?;
+        let no_proxy = no_proxy.split(',').map(str::trim).flat_map(NoProxy::from_environment).collect();
+        Some(Self { proxy, user_info, no_proxy })
+    }
+
     fn is_passed_by(&self, host: &Host) -> bool {
         let loopback = host.address().is_some_and(|address| address.is_loopback()) || host.as_str() == "localhost";
         loopback || self.no_proxy.iter().any(|entry| entry.covers(host))
@@ -211,6 +244,18 @@ impl Via {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_variables_of_a_service_name_a_proxy() {
+        let via = Via::from_environment("http://u:p%40ss@proxy.corp:3128/", ".corp, 10.0.0.0/8,, localhost").unwrap();
+        assert_eq!(via.proxy.to_string(), "proxy.corp:3128");
+        assert_eq!(via.user_info.as_ref().unwrap().expose(), b"u:p@ss");
+        assert!(
+            via.is_passed_by(&Host::parse("a.corp").unwrap()) && via.is_passed_by(&Host::parse("10.9.9.9").unwrap())
+        );
+        assert!(!via.is_passed_by(&Host::parse("example.com").unwrap()));
+        assert!(Via::from_environment("socks5://x:1", "").is_none());
+    }
 
     #[test]
     fn hosts_are_reached_without_the_proxy_by_name_pattern_or_network() {

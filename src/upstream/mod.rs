@@ -111,6 +111,11 @@ impl Upstream {
         self.pool.end_session(session.id());
     }
 
+    /// Drops idle connections that the other side has closed.
+    pub fn sweep(&self) {
+        self.pool.sweep();
+    }
+
     /// How tunnels are dialled.
     pub fn dialer(&self) -> &Arc<Dialer> {
         &self.dialer

@@ -152,8 +152,7 @@ pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()>
 
 /// Writes a new 0600 file; refuses one that exists.
 pub(super) fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(no_follow()).open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(no_follow()).open(path)?;
     file.write_all(bytes)
 }
 
@@ -247,10 +246,7 @@ mod tests {
             .collect();
         names.sort();
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            names,
-            ["2026-11-20.jsonl", "2026-11-20.2.jsonl", "2026-11-20.10.jsonl", "2026-11-21.jsonl"]
-        );
+        assert_eq!(names, ["2026-11-20.jsonl", "2026-11-20.2.jsonl", "2026-11-20.10.jsonl", "2026-11-21.jsonl"]);
         for other in ["lock", "head.json", "2026-11-20.0.jsonl", "2026-11-20.01.jsonl", "torn-2026-11-20.jsonl"] {
             assert_eq!(FileName::parse(other), None, "{other}");
         }

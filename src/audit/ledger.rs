@@ -151,8 +151,7 @@ impl Ledger {
         let (state, lock, recovery) = recovery::open(&settings, clock.now())?;
         let (synced, _) = watch::channel(Synced { seq: 0, failed: false });
         let (durability, sign_every) = (settings.durability, settings.sign_every.max(1));
-        let shared =
-            Arc::new(Shared { state: Mutex::new(state), work: Condvar::new(), synced, clock, sign_every });
+        let shared = Arc::new(Shared { state: Mutex::new(state), work: Condvar::new(), synced, clock, sign_every });
         let writer = writer::start(Arc::clone(&shared))
             .map_err(|source| LedgerError::Files { folder: settings.folder.clone(), source })?;
         let ledger = Self {
@@ -201,7 +200,8 @@ impl Ledger {
         let ended = state.write(Some(&bytes), now).and_then(|_| state.sign(now));
         let head = state.take_due_head(now);
         let told = ended.and_then(|()| head.map_or(Ok(()), |head| head.write(&state.folder)));
-        let told = told.and_then(|()| if self.durability == Durability::Disk { state.file.sync_data() } else { Ok(()) });
+        let told =
+            told.and_then(|()| if self.durability == Durability::Disk { state.file.sync_data() } else { Ok(()) });
         drop(state);
         if let Err(error) = told {
             tracing::error!(%error, "the ledger could not be closed in order");

@@ -136,10 +136,7 @@ impl Bench {
     }
 
     fn kinds(&self) -> Vec<String> {
-        self.text()
-            .lines()
-            .map(|line| chain::Frame::parse(line.as_bytes()).unwrap().kind.to_owned())
-            .collect()
+        self.text().lines().map(|line| chain::Frame::parse(line.as_bytes()).unwrap().kind.to_owned()).collect()
     }
 
     fn verify(&self) -> Report {
@@ -356,8 +353,24 @@ fn each_kind_of_tampering_is_found_and_named() {
         ("one doubled", |lines| lines.insert(5, lines[4].clone()), Tampering::Inserted, 6),
         ("a foreign one inserted", |lines| lines.insert(5, "{}".to_owned()), Tampering::Inserted, 6),
         ("two swapped", |lines| lines.swap(4, 5), Tampering::Moved, 5),
-        ("one moved down", |lines| { let line = lines.remove(4); lines.insert(7, line) }, Tampering::Moved, 5),
-        ("one moved up", |lines| { let line = lines.remove(8); lines.insert(4, line) }, Tampering::Inserted, 5),
+        (
+            "one moved down",
+            |lines| {
+                let line = lines.remove(4);
+                lines.insert(7, line)
+            },
+            Tampering::Moved,
+            5,
+        ),
+        (
+            "one moved up",
+            |lines| {
+                let line = lines.remove(8);
+                lines.insert(4, line)
+            },
+            Tampering::Inserted,
+            5,
+        ),
     ];
     for (what, change, tampering, line) in cases {
         let bench = Bench::new();
@@ -540,7 +553,10 @@ async fn with_disk_a_decision_waits_for_the_disk() {
     let (ledger, _) = bench.open_with(Settings { durability: Durability::Disk, ..bench.settings() });
     let mut entry = ledger.begin(get("/"));
     entry.permit(&bench.permit()).await.unwrap();
-    let (synced, head) = { let state = ledger.shared().lock(); (state.synced, state.head.seq()) };
+    let (synced, head) = {
+        let state = ledger.shared().lock();
+        (state.synced, state.head.seq())
+    };
     assert!(synced >= 4 && synced <= head);
     let together = (0..64).map(|_| async {
         let mut entry = ledger.begin(get("/"));

@@ -18,9 +18,7 @@ use crate::limits::LEDGER_RETRY;
 
 /// Starts it. It ends when `stopping` is set and the queue has been tried once more.
 pub(super) fn start(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name("ledger".to_owned()).spawn(move || {
-        while round(&shared) {}
-    })
+    thread::Builder::new().name("ledger".to_owned()).spawn(move || while round(&shared) {})
 }
 
 /// Waits for work and does it; false when there will be no more.

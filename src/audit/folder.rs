@@ -150,10 +150,11 @@ pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()>
     std::fs::rename(&beside, folder.join(name))
 }
 
-/// Writes a new 0600 file; refuses one that exists.
+/// Writes a new 0600 file through to the disk; refuses one that exists.
 pub(super) fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(no_follow()).open(path)?;
-    file.write_all(bytes)
+    file.write_all(bytes)?;
+    file.sync_data()
 }
 
 /// Makes what was created in the folder outlive a power cut.

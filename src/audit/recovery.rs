@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::io::Read as _;
+use std::io::Seek as _;
+use std::io::SeekFrom;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,28 +110,47 @@ fn repair_tail(
     recovery: &mut Recovery,
 ) -> io::Result<Option<[u8; 64]>> {
     let Some(name) = last else { return Ok(None) };
-    let mut lines = Lines::open(folder, name, 0)?;
-    let mut end = 0;
-    while let Some(line) = lines.next()? {
-        if line.whole {
-            end = line.offset + u64::try_from(line.bytes.len()).unwrap_or(0) + 1;
-        }
-    }
     let file = folder::open_to_append(folder, name, false)?;
     let length = file.metadata()?.len();
-    if length <= end {
+    let tail = read_tail(folder, name, length)?;
+    let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let torn = tail.get(whole..).unwrap_or_default();
+    if torn.is_empty() {
         return Ok(None);
     }
-    let mut torn = Vec::new();
-    let mut reader = folder::open_to_read(&folder.join(name.to_string()))?;
-    io::Seek::seek(&mut reader, io::SeekFrom::Start(end))?;
-    reader.take(length - end).read_to_end(&mut torn)?;
+    let torn_bytes = u64::try_from(torn.len()).unwrap_or(u64::MAX);
     let kept = format!("torn-{}", now.as_millis());
-    folder::create_private(&folder.join(&kept), &torn)?;
-    file.set_len(end)?;
-    recovery.torn_bytes = length - end;
+    folder::create_private(&folder.join(&kept), torn)?;
+    file.set_len(length.saturating_sub(torn_bytes))?;
+    recovery.torn_bytes = torn_bytes;
     recovery.torn_file = Some(kept);
-    Ok(Some(chain::sha256_hex(&torn)))
+    Ok(Some(chain::sha256_hex(torn)))
+}
+
+/// The end of a file, back to some line break at least, where there is one.
+fn read_tail(folder: &Path, name: &FileName, length: u64) -> io::Result<Vec<u8>> {
+    let mut window = TAIL_BYTES;
+    loop {
+        let mut reader = folder::open_to_read(&folder.join(name.to_string()))?;
+        reader.seek(SeekFrom::Start(length.saturating_sub(window)))?;
+        let mut tail = Vec::new();
+        reader.take(window).read_to_end(&mut tail)?;
+        if window >= length || tail.contains(&b'\n') {
+            return Ok(tail);
+        }
+        window = window.saturating_mul(8);
+    }
+}
+
+/// Whether the last lines are `stopped`, with nothing left open, and its signature.
+fn ended_in_order(folder: &Path, name: &FileName) -> io::Result<bool> {
+    let length = folder::open_to_read(&folder.join(name.to_string()))?.metadata()?.len();
+    let tail = read_tail(folder, name, length)?;
+    let mut lines = tail.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty());
+    let kind = |line: Option<&[u8]>| line.and_then(Frame::parse).map(|frame| frame.kind.to_owned());
+    let (last, before) = (lines.next(), lines.next());
+    let nothing_open = before.is_some_and(|line| line.ends_with(b"\"open\":0}"));
+    Ok(nothing_open && kind(last).as_deref() == Some("signed") && kind(before).as_deref() == Some("stopped"))
 }
 
 /// Follows the chain from the last `started` line, or from as far back as the bound permits.
@@ -176,6 +197,11 @@ impl LastRun {
 /// The files from the one with the last `started` line on.
 fn last_run<'a>(folder: &Path, names: &'a [FileName]) -> io::Result<&'a [FileName]> {
     let mut bytes = 0_u64;
+    let Some(last) = names.last() else { return Ok(names) };
+    if ended_in_order(folder, last)? {
+        // nothing to mark: the last file alone is followed, to see whether its chain is whole
+        return Ok(names.get(names.len() - 1..).unwrap_or_default());
+    }
     for (index, name) in names.iter().enumerate().rev() {
         let from_here = names.get(index..).unwrap_or_default();
         let mut lines = Lines::open(folder, name, 0)?;
@@ -234,6 +260,7 @@ fn state(
         name,
         head,
         torn: false,
+        abandoned: false,
         queue: Vec::new(),
         out: Vec::with_capacity(8 * 1024),
         unsigned: 0,
@@ -300,3 +327,6 @@ fn begin_run(
     }
     Ok(())
 }
+
+/// More than the lines that an orderly stop leaves.
+const TAIL_BYTES: u64 = 16 * 1024;

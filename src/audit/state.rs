@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub(super) struct State {
     pub head: Head,
     /// Part of a line may stand behind `bytes`.
     pub torn: bool,
+    /// Someone else removed or changed the file: nothing more is written to it.
+    pub abandoned: bool,
     /// Bodies that wait to be chained, each with a line break behind it.
     pub queue: Vec<u8>,
     /// The lines of the group that is being written.
@@ -113,6 +116,21 @@ impl State {
         std::mem::take(&mut self.head_due).then(|| SignedHead::new(&self.signer, self.name.day(), &self.head, now))
     }
 
+    /// Looks whether the file is still there and as long as it was left. If not, the chain goes on in a new
+    /// file, so that what comes now is kept and what is missing shows.
+    pub fn heed_strangers(&mut self) {
+        if self.abandoned || self.torn {
+            return;
+        }
+        self.abandoned = match self.file.metadata() {
+            Ok(found) => found.nlink() == 0 || found.len() != self.bytes,
+            Err(_) => true,
+        };
+        if self.abandoned {
+            tracing::error!(file = %self.name, "someone removed or changed the ledger's file; going on in a new one");
+        }
+    }
+
     fn write_group(&mut self, body: Option<&[u8]>, now: Timestamp) -> io::Result<()> {
         self.out.clear();
         let mut head = self.head;
@@ -160,10 +178,10 @@ impl State {
     /// lines: when the clock jumps back to an earlier day, the file stays.
     fn rotate_if_due(&mut self, now: Timestamp) -> io::Result<()> {
         let day = line::day_number(now);
-        if day <= self.day && self.bytes < self.rotate_bytes {
+        if day <= self.day && self.bytes < self.rotate_bytes && !self.abandoned {
             return Ok(());
         }
-        if self.unsigned > 0 {
+        if self.unsigned > 0 && !self.abandoned {
             self.sign(now)?;
         }
         if self.durability == Durability::Disk {
@@ -180,7 +198,8 @@ impl State {
             folder::sync_folder(&self.folder)?;
         }
         self.file = Arc::new(file);
-        (self.name, self.day, self.bytes, self.torn) = (name, day.max(self.day), 0, false);
+        (self.name, self.day, self.bytes) = (name, day.max(self.day), 0);
+        (self.torn, self.abandoned) = (false, false);
         Ok(())
     }
 }

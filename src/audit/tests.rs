@@ -1,5 +1,7 @@
 //! The ledger as its users see it: requests go in, files come out, and someone tampers with them.
 
+#![allow(clippy::print_stderr, reason = "a skipped test and a measurement say so")]
+
 use std::fs;
 use std::path::Path as FilePath;
 use std::path::PathBuf;
@@ -208,6 +210,7 @@ fn a_request_is_two_lines_and_one_record() {
     bench.clock.wind(Duration::from_millis(4));
     entry.complete(done());
     ledger.close();
+    assert!(!bench.text().contains("hunter2"), "a credential is known by its fingerprint only");
     let json: serde_json::Value = serde_json::from_str(&bench.records(Filter::default()).0[0].to_json()).unwrap();
     for (key, value) in [
         ("id", serde_json::json!(id)),
@@ -516,6 +519,36 @@ fn a_broken_chain_is_reported_and_not_mended() {
 }
 
 #[test]
+fn a_file_that_is_removed_under_a_running_daemon_is_missed_and_the_chain_goes_on() {
+    let bench = Bench::new();
+    let (ledger, _) = bench.open();
+    bench.requests(&ledger, 1);
+    ledger.kill();
+    let (ledger, _) = bench.open();
+    fs::remove_file(bench.folder().join("2026-11-20.jsonl")).unwrap();
+    ledger.shared().lock().heed_strangers();
+    bench.requests(&ledger, 1);
+    ledger.close();
+    assert_eq!(bench.files(), ["2026-11-20.1.jsonl"]);
+    let fault = bench.verify().fault.unwrap();
+    assert_eq!((fault.tampering, fault.line), (Tampering::Removed, Some(1)));
+    assert_eq!(bench.records(Filter::default()).0.len(), 1);
+}
+
+#[test]
+fn a_symbolic_link_is_not_written_to() {
+    let bench = Bench::new();
+    bench.open().0.close();
+    let (victim, own) = (bench.root.path().join("victim"), bench.folder().join("2026-11-20.jsonl"));
+    fs::write(&victim, "").unwrap();
+    fs::remove_file(&own).unwrap();
+    std::os::unix::fs::symlink(&victim, &own).unwrap();
+    let opened = Ledger::open(bench.settings(), Arc::clone(&bench.clock) as Arc<dyn Clock>);
+    assert!(matches!(opened, Err(LedgerError::Files { .. })));
+    assert_eq!(fs::read(&victim).unwrap(), b"");
+}
+
+#[test]
 fn eight_threads_write_one_whole_chain() {
     let bench = Bench::new();
     let (ledger, _) = bench.open_with(Settings { sign_every: 100, rotate_bytes: 1 << 20, ..bench.settings() });
@@ -744,6 +777,22 @@ fn how_long_a_line_takes() {
         });
     }
     report("a small body alone", started);
+    let bytes = [b'x'; 450];
+    let started = std::time::Instant::now();
+    for _ in 0..COUNT {
+        std::hint::black_box(chain::sha256_hex(std::hint::black_box(&bytes)));
+    }
+    report("SHA-256 of 450 bytes, in hex", started);
+    let id = ledger.begin(opening).id();
+    let started = std::time::Instant::now();
+    for _ in 0..COUNT {
+        line::with_scratch(|bytes| {
+            let mut body = line::Body::begin(bytes, "decided");
+            body.shown("id", id);
+            std::hint::black_box(bytes.len());
+        });
+    }
+    report("an id", started);
     let (sender, receiver) = std::sync::mpsc::channel::<std::sync::mpsc::SyncSender<()>>();
     let path = bench.root.path().join("hand-off");
     let other = std::thread::spawn(move || {

@@ -26,6 +26,7 @@ fn round(shared: &Shared) -> bool {
     let mut state = wait(shared, shared.lock());
     let now = shared.clock.now();
     let signs = state.unsigned >= shared.sign_every;
+    state.heed_strangers();
     let written = match state.closed {
         true => Ok(()),
         false => state.write(None, now).and_then(|_| if signs { state.sign(now) } else { Ok(()) }),

@@ -58,6 +58,9 @@ pub const LEDGER_POLICIES_MAX: usize = 32;
 /// How far a start looks back for decisions whose completion is missing.
 pub const LEDGER_LOOK_BACK_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
+/// How much of the chain a start follows after an orderly stop, when there is nothing to mark.
+pub const LEDGER_LOOK_BACK_BYTES: u64 = 4 * 1024 * 1024;
+
 /// `valetkey audit` shows so many records at most, the newest.
 pub const LEDGER_ROWS_MAX: usize = 100_000;
 

@@ -31,6 +31,7 @@ use crate::audit::signing::SignedHead;
 use crate::audit::signing::Signer;
 use crate::audit::state::State;
 use crate::limits::LEDGER_LOCK_TIMEOUT;
+use crate::limits::LEDGER_LOOK_BACK_BYTES;
 use crate::limits::LEDGER_LOOK_BACK_BYTES_MAX;
 use crate::model::Timestamp;
 
@@ -153,28 +154,28 @@ fn ended_in_order(folder: &Path, name: &FileName) -> io::Result<bool> {
     Ok(nothing_open && kind(last).as_deref() == Some("signed") && kind(before).as_deref() == Some("stopped"))
 }
 
-/// Follows the chain from the last `started` line, or from as far back as the bound permits.
+/// Follows the chain from the last `started` line, or from as far back as the bounds permit.
 fn look_back(folder: &Path, names: &[FileName], recovery: &mut Recovery) -> io::Result<LastRun> {
     let mut run = LastRun { head: Head::START, open: HashMap::new(), ended: false };
+    let (names, mut from) = last_run(folder, names)?;
     let mut known = false;
-    for name in last_run(folder, names)? {
-        let mut lines = Lines::open(folder, name, 0)?;
+    for name in names {
+        let mut lines = Lines::open(folder, name, std::mem::take(&mut from))?;
         while let Some(line) = lines.next()? {
-            let Some(frame) = Frame::parse(line.bytes) else {
-                recovery.broken.push(format!("`{name}` line {} is not a line of the ledger", line.number));
-                run.head = run.head.followed_by(line.bytes);
-                continue;
-            };
-            if known && !frame.follows(&run.head) {
-                recovery.broken.push(format!("`{name}` line {} doesn't follow the line before it", line.number));
+            let frame = Frame::parse(line.bytes);
+            let follows = frame.is_some_and(|frame| !known || frame.follows(&run.head));
+            if !follows && recovery.broken.len() < BROKEN_MAX {
+                let last = run.head.seq();
+                recovery.broken.push(format!("`{name}`: what follows line {last} of the ledger doesn't fit to it"));
             }
             known = true;
-            run.take(&frame);
-            let before = Head::new(frame.seq.saturating_sub(1), frame.prev).unwrap_or(run.head);
-            run.head = before.followed_by(line.bytes);
+            let before = frame.and_then(|frame| {
+                run.take(&frame);
+                Head::new(frame.seq.saturating_sub(1), frame.prev)
+            });
+            run.head = before.unwrap_or(run.head).followed_by(line.bytes);
         }
     }
-    recovery.broken.truncate(16);
     Ok(run)
 }
 
@@ -194,28 +195,37 @@ impl LastRun {
     }
 }
 
-/// The files from the one with the last `started` line on.
-fn last_run<'a>(folder: &Path, names: &'a [FileName]) -> io::Result<&'a [FileName]> {
-    let mut bytes = 0_u64;
-    let Some(last) = names.last() else { return Ok(names) };
+/// The files from the one with the last `started` line on, and where to begin in the first of them.
+fn last_run<'a>(folder: &Path, names: &'a [FileName]) -> io::Result<(&'a [FileName], u64)> {
+    let Some((last, earlier)) = names.split_last() else { return Ok((names, 0)) };
     if ended_in_order(folder, last)? {
-        // nothing to mark: the last file alone is followed, to see whether its chain is whole
-        return Ok(names.get(names.len() - 1..).unwrap_or_default());
+        let from = line_near_the_end(folder, last, LEDGER_LOOK_BACK_BYTES)?;
+        return Ok((names.get(earlier.len()..).unwrap_or_default(), from));
     }
+    let mut bytes = 0_u64;
     for (index, name) in names.iter().enumerate().rev() {
         let from_here = names.get(index..).unwrap_or_default();
         let mut lines = Lines::open(folder, name, 0)?;
         while let Some(line) = lines.next()? {
             bytes = bytes.saturating_add(u64::try_from(line.bytes.len()).unwrap_or(0));
             if Frame::parse(line.bytes).is_some_and(|frame| frame.kind == "started") {
-                return Ok(from_here);
+                return Ok((from_here, 0));
             }
         }
         if bytes > LEDGER_LOOK_BACK_BYTES_MAX {
-            return Ok(from_here);
+            return Ok((from_here, 0));
         }
     }
-    Ok(names)
+    Ok((names, 0))
+}
+
+/// Where the first line begins that is whole within the last `bytes` of a file.
+fn line_near_the_end(folder: &Path, name: &FileName, bytes: u64) -> io::Result<u64> {
+    let length = folder::open_to_read(&folder.join(name.to_string()))?.metadata()?.len();
+    let Some(from) = length.checked_sub(bytes).filter(|from| *from > 0) else { return Ok(0) };
+    let mut lines = Lines::open(folder, name, from)?;
+    let rest = lines.next()?.map_or(0, |line| line.bytes.len() + 1);
+    Ok(from.saturating_add(u64::try_from(rest).unwrap_or(0)))
 }
 
 /// What was signed and is not there any more was cut off, or lost with the power.
@@ -327,6 +337,9 @@ fn begin_run(
     }
     Ok(())
 }
+
+/// More broken places are not told at a start; `verify` is for that.
+const BROKEN_MAX: usize = 8;
 
 /// More than the lines that an orderly stop leaves.
 const TAIL_BYTES: u64 = 16 * 1024;

@@ -76,14 +76,22 @@ impl State {
     /// Writes what is queued and then `body`, as one group. On an error nothing of it is in the file.
     pub fn write(&mut self, body: Option<&[u8]>, now: Timestamp) -> io::Result<u64> {
         let written = self.rotate_if_due(now).and_then(|()| self.write_group(body, now));
-        match &written {
-            Ok(_) => self.gap = None,
-            Err(error) => {
-                let none = Gap { since: now, requests: 0, completions: 0, cause: error.kind() };
-                self.gap.get_or_insert(none).cause = error.kind();
-            }
+        self.note(written, now).map(|()| self.head.seq())
+    }
+
+    /// Writes what is queued and a signature of the head behind it.
+    pub fn sign(&mut self, now: Timestamp) -> io::Result<()> {
+        let written = self.write_signature(now);
+        self.note(written, now)
+    }
+
+    /// Begins a gap with the first failure.
+    fn note(&mut self, written: io::Result<()>, now: Timestamp) -> io::Result<()> {
+        if let Err(error) = &written {
+            let none = Gap { since: now, requests: 0, completions: 0, cause: error.kind() };
+            self.gap.get_or_insert(none).cause = error.kind();
         }
-        written.map(|()| self.head.seq())
+        written
     }
 
     /// Takes a body along with the next group. False when there is no room for it.
@@ -96,8 +104,7 @@ impl State {
         true
     }
 
-    /// Writes what is queued and a signature of the head behind it.
-    pub fn sign(&mut self, now: Timestamp) -> io::Result<()> {
+    fn write_signature(&mut self, now: Timestamp) -> io::Result<()> {
         self.write_group(None, now)?;
         let mut body = Vec::with_capacity(512);
         let signed = SignedHead::new(&self.signer, self.name.day(), &self.head, now);
@@ -134,7 +141,7 @@ impl State {
     fn write_group(&mut self, body: Option<&[u8]>, now: Timestamp) -> io::Result<()> {
         self.out.clear();
         let mut head = self.head;
-        if let Some(gap) = &self.gap {
+        if let Some(gap) = self.gap.as_ref().filter(|gap| gap.requests > 0 || gap.completions > 0) {
             let mut bytes = Vec::with_capacity(256);
             write_gap(&mut bytes, gap, now);
             head.append(&mut self.out, &bytes);
@@ -146,6 +153,7 @@ impl State {
             head.append(&mut self.out, body);
         }
         if self.out.is_empty() {
+            self.gap = None;
             return Ok(());
         }
         self.append_out()?;
@@ -182,7 +190,7 @@ impl State {
             return Ok(());
         }
         if self.unsigned > 0 && !self.abandoned {
-            self.sign(now)?;
+            self.write_signature(now)?;
         }
         if self.durability == Durability::Disk {
             self.file.sync_data()?;

@@ -384,6 +384,7 @@ fn each_kind_of_tampering_is_found_and_named() {
         bench.tamper(change);
         let fault = bench.verify().fault.unwrap_or_else(|| panic!("{what} is not found"));
         assert_eq!((fault.tampering, fault.line), (tampering, Some(line)), "{what}: {fault}");
+        assert_eq!(bench.verify().lines, line - 1, "{what}: the lines before it are whole");
     }
 }
 
@@ -513,7 +514,7 @@ fn a_broken_chain_is_reported_and_not_mended() {
     ledger.close();
     bench.tamper(|lines| lines[4] = lines[4].replace("200", "500"));
     let (ledger, recovery) = bench.open();
-    assert_eq!(recovery.broken, ["`2026-11-20.jsonl` line 6 doesn't follow the line before it"]);
+    assert_eq!(recovery.broken, ["`2026-11-20.jsonl`: what follows line 5 of the ledger doesn't fit to it"]);
     ledger.close();
     assert_eq!(bench.verify().fault.unwrap().line, Some(5));
 }
@@ -565,6 +566,35 @@ fn eight_threads_write_one_whole_chain() {
     let ids: std::collections::HashSet<_> = records.iter().map(|record| &record.id).collect();
     assert_eq!((records.len(), ids.len(), open), (8000, 8000, 0));
     assert!(records.iter().all(|record| record.outcome() == Some("ok")));
+}
+
+#[test]
+fn a_large_file_is_followed_from_near_its_end_after_an_orderly_stop() {
+    let bench = Bench::new();
+    let (ledger, _) = bench.open();
+    bench.requests(&ledger, 7000);
+    ledger.close();
+    let length = fs::metadata(bench.folder().join(&bench.files()[0])).unwrap().len();
+    assert!(length > crate::limits::LEDGER_LOOK_BACK_BYTES, "{length}");
+    let (ledger, recovery) = bench.open();
+    assert_eq!(recovery, Recovery::default());
+    ledger.close();
+    assert_eq!(bench.verify().fault, None);
+}
+
+#[test]
+fn a_failed_signature_is_tried_again_and_leaves_no_gap_behind() {
+    let bench = Bench::new();
+    let (ledger, _) = bench.open_with(Settings { sign_every: 4, ..bench.settings() });
+    let none =
+        state::Gap { since: bench.clock.now(), requests: 0, completions: 0, cause: std::io::ErrorKind::StorageFull };
+    ledger.shared().lock().gap = Some(none);
+    assert!(!ledger.healthy());
+    bench.requests(&ledger, 10);
+    assert!(ledger.healthy());
+    ledger.close();
+    assert!(!bench.text().contains("\"gap\""));
+    assert_eq!(bench.verify().fault, None);
 }
 
 #[test]

@@ -105,7 +105,7 @@ pub fn verify(folder: &Path, key: Option<PublicKey>) -> io::Result<Report> {
     let mut walk = Walk::new(folder, folder::files(folder)?);
     let mut check = Check { key, signed: signed.as_ref().ok().and_then(Option::as_ref), report: EMPTY, signed_to: 0 };
     let mut days = BTreeSet::new();
-    let mut before: Option<Place> = None;
+    let mut before: Option<(Place, Head)> = None;
     let mut next = walk.next()?;
     while let Some(spot) = next {
         let ahead = walk.next()?;
@@ -113,20 +113,27 @@ pub fn verify(folder: &Path, key: Option<PublicKey>) -> io::Result<Report> {
             check.report.fault = torn(folder, &spot);
             break;
         }
-        if let Some(fault) = check.line(before.as_ref(), &spot, ahead.as_ref()) {
+        let head = check.report.head;
+        if let Some(fault) = check.line(before.as_ref().map(|(place, _)| place), &spot, ahead.as_ref()) {
             let fault = if fault.tampering == Tampering::Removed {
                 walk.find_moved(&check.report.head, &fault, ahead)?.unwrap_or(fault)
             } else {
                 fault
             };
+            if let Some((place, head)) = before
+                && fault.line == Some(place.line)
+                && fault.file.as_deref() == Some(&place.name)
+            {
+                (check.report.head, check.report.lines) = (head, head.seq());
+            }
             check.report.fault = Some(fault);
             break;
         }
-        check.report.files += u64::from(before.as_ref().is_none_or(|before| before.file != spot.place.file));
+        check.report.files += u64::from(before.as_ref().is_none_or(|(before, _)| before.file != spot.place.file));
         if let Some(name) = walk.names.get(spot.place.file) {
             days.insert(name.day().to_owned());
         }
-        before = Some(spot.place);
+        before = Some((spot.place, head));
         next = ahead;
     }
     check.report.days = u64::try_from(days.len()).unwrap_or(u64::MAX);

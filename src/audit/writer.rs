@@ -44,8 +44,8 @@ fn round(shared: &Shared) -> bool {
     if let (Some(head), Some(folder)) = (head, folder)
         && let Err(error) = head.write(&folder)
     {
+        // the next signature brings a newer one
         tracing::warn!(%error, "the ledger's head could not be written");
-        shared.lock().head_due = true;
     }
     if let (true, Err(error)) = (failed, written) {
         tracing::warn!(%error, "the ledger could not be written");

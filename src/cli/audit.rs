@@ -152,7 +152,7 @@ fn follow(
         if json {
             rows.iter().for_each(|record| output.data(record.to_json()));
         } else {
-            table.more(&rows).for_each(|line| output.data(line));
+            table.lines(&rows).for_each(|line| output.data(line));
         }
     }
     Ok(())
@@ -198,7 +198,7 @@ fn check(folder: &Path, key: Option<&Path>, json: bool, output: &mut Output) -> 
     }
     let Some(fault) = report.fault else { return Ok(Exit::Done) };
     let word = fault.tampering.as_str();
-    let hint = format!("nothing is lost by reading on: every line after it is still in `{}`", folder.display());
+    let hint = format!("keep a copy of `{}` as it is now; valetkey goes on and mends nothing", folder.display());
     Err(Failure::new(Exit::Refused, format!("the ledger is not whole ({word}): {fault}")).hint(hint))
 }
 

@@ -14,6 +14,7 @@ pub(super) struct Table {
     zone: TimeZone,
     width: Option<usize>,
     widths: [usize; COLUMNS],
+    titled: bool,
 }
 
 const COLUMNS: usize = 8;
@@ -26,22 +27,17 @@ const NARROWEST: usize = 16;
 impl Table {
     /// For a terminal of `width` columns; with none, nothing is cut.
     pub fn new(zone: TimeZone, width: Option<usize>) -> Self {
-        Self { zone, width, widths: TITLES.map(str::len) }
+        Self { zone, width, widths: TITLES.map(str::len), titled: false }
     }
 
-    /// The titles and the rows; nothing at all without rows.
+    /// The rows, the first ones below their titles.
     pub fn lines(&mut self, records: &[Record]) -> impl Iterator<Item = String> {
         let rows = self.rows(records);
-        let title = (!rows.is_empty()).then(|| self.line(&TITLES.map(str::to_owned)));
+        let titles = !self.titled && !rows.is_empty();
+        self.titled |= titles;
+        let title = titles.then(|| self.line(&TITLES.map(str::to_owned)));
         let lines: Vec<_> = rows.iter().map(|row| self.line(row)).collect();
         title.into_iter().chain(lines)
-    }
-
-    /// Rows below those before.
-    pub fn more(&mut self, records: &[Record]) -> impl Iterator<Item = String> {
-        let rows = self.rows(records);
-        let lines: Vec<_> = rows.iter().map(|row| self.line(row)).collect();
-        lines.into_iter()
     }
 
     fn rows(&mut self, records: &[Record]) -> Vec<[String; COLUMNS]> {
@@ -155,6 +151,7 @@ mod tests {
                 "11-20 13:00:00  curl   permit    open    GET     api.example.com/v2  https://api.example.com/  -",
             ]
         );
+        assert_eq!(table.lines(&[record("/v3", "")]).count(), 1, "the titles stand there already");
         assert_eq!(Table::new(TimeZone::UTC, None).lines(&[]).count(), 0);
     }
 

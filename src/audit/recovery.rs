@@ -4,12 +4,8 @@
 //! `unknown`. A chain that is broken inside, or shorter than what was signed, is never mended: the numbers
 //! go on where the signature left off, so that the hole stays to be seen.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::io::Read as _;
-use std::io::Seek as _;
-use std::io::SeekFrom;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,19 +16,17 @@ use crate::audit::LedgerError;
 use crate::audit::PublicKey;
 use crate::audit::Settings;
 use crate::audit::chain;
-use crate::audit::chain::Frame;
 use crate::audit::chain::Head;
 use crate::audit::folder;
 use crate::audit::folder::FileName;
-use crate::audit::folder::Lines;
 use crate::audit::line;
 use crate::audit::line::Body;
+use crate::audit::look_back;
+use crate::audit::look_back::LastRun;
 use crate::audit::signing::SignedHead;
 use crate::audit::signing::Signer;
 use crate::audit::state::State;
 use crate::limits::LEDGER_LOCK_TIMEOUT;
-use crate::limits::LEDGER_LOOK_BACK_BYTES;
-use crate::limits::LEDGER_LOOK_BACK_BYTES_MAX;
 use crate::model::Timestamp;
 
 /// What a start found and did; all zero and none after an orderly stop.
@@ -50,14 +44,6 @@ pub struct Recovery {
     pub broken: Vec<String>,
 }
 
-/// The last run, as far as it was looked at.
-#[derive(Debug)]
-struct LastRun {
-    head: Head,
-    open: HashMap<String, u64>,
-    ended: bool,
-}
-
 /// Locks, repairs, and writes the first lines of the run.
 pub(super) fn open(settings: &Settings, now: Timestamp) -> Result<(State, File, Recovery), LedgerError> {
     let folder = settings.folder.as_path();
@@ -69,7 +55,7 @@ pub(super) fn open(settings: &Settings, now: Timestamp) -> Result<(State, File, 
     publish_key(folder, &signer, &mut recovery).map_err(files_error)?;
     let names = folder::files(folder).map_err(files_error)?;
     let torn = repair_tail(folder, names.last(), now, &mut recovery).map_err(files_error)?;
-    let mut run = look_back(folder, &names, &mut recovery).map_err(files_error)?;
+    let mut run = look_back::last_run(folder, &names, &mut recovery).map_err(files_error)?;
     heed_signature(folder, &signer, &mut run, &mut recovery);
     recovery.new = names.is_empty() && run.head == Head::START;
     let mut state = state(settings, signer, names.last(), run.head, now).map_err(files_error)?;
@@ -113,7 +99,7 @@ fn repair_tail(
     let Some(name) = last else { return Ok(None) };
     let file = folder::open_to_append(folder, name, false)?;
     let length = file.metadata()?.len();
-    let tail = read_tail(folder, name, length)?;
+    let tail = folder::read_tail(folder, name, length)?;
     let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let torn = tail.get(whole..).unwrap_or_default();
     if torn.is_empty() {
@@ -126,106 +112,6 @@ fn repair_tail(
     recovery.torn_bytes = torn_bytes;
     recovery.torn_file = Some(kept);
     Ok(Some(chain::sha256_hex(torn)))
-}
-
-/// The end of a file, back to some line break at least, where there is one.
-fn read_tail(folder: &Path, name: &FileName, length: u64) -> io::Result<Vec<u8>> {
-    let mut window = TAIL_BYTES;
-    loop {
-        let mut reader = folder::open_to_read(&folder.join(name.to_string()))?;
-        reader.seek(SeekFrom::Start(length.saturating_sub(window)))?;
-        let mut tail = Vec::new();
-        reader.take(window).read_to_end(&mut tail)?;
-        if window >= length || tail.contains(&b'\n') {
-            return Ok(tail);
-        }
-        window = window.saturating_mul(8);
-    }
-}
-
-/// Whether the last lines are `stopped`, with nothing left open, and its signature.
-fn ended_in_order(folder: &Path, name: &FileName) -> io::Result<bool> {
-    let length = folder::open_to_read(&folder.join(name.to_string()))?.metadata()?.len();
-    let tail = read_tail(folder, name, length)?;
-    let mut lines = tail.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty());
-    let kind = |line: Option<&[u8]>| line.and_then(Frame::parse).map(|frame| frame.kind.to_owned());
-    let (last, before) = (lines.next(), lines.next());
-    let nothing_open = before.is_some_and(|line| line.ends_with(b"\"open\":0}"));
-    Ok(nothing_open && kind(last).as_deref() == Some("signed") && kind(before).as_deref() == Some("stopped"))
-}
-
-/// Follows the chain from the last `started` line, or from as far back as the bounds permit.
-fn look_back(folder: &Path, names: &[FileName], recovery: &mut Recovery) -> io::Result<LastRun> {
-    let mut run = LastRun { head: Head::START, open: HashMap::new(), ended: false };
-    let (names, mut from) = last_run(folder, names)?;
-    let mut known = false;
-    for name in names {
-        let mut lines = Lines::open(folder, name, std::mem::take(&mut from))?;
-        while let Some(line) = lines.next()? {
-            let frame = Frame::parse(line.bytes);
-            let follows = frame.is_some_and(|frame| !known || frame.follows(&run.head));
-            if !follows && recovery.broken.len() < BROKEN_MAX {
-                let last = run.head.seq();
-                recovery.broken.push(format!("`{name}`: what follows line {last} of the ledger doesn't fit to it"));
-            }
-            known = true;
-            let before = frame.and_then(|frame| {
-                run.take(&frame);
-                Head::new(frame.seq.saturating_sub(1), frame.prev)
-            });
-            run.head = before.unwrap_or(run.head).followed_by(line.bytes);
-        }
-    }
-    Ok(run)
-}
-
-impl LastRun {
-    fn take(&mut self, frame: &Frame<'_>) {
-        match (frame.kind, frame.id) {
-            ("started", _) => self.open.clear(),
-            ("decided", Some(id)) => {
-                self.open.insert(id.to_owned(), frame.seq);
-            }
-            ("completed" | "unknown", Some(id)) => {
-                self.open.remove(id);
-            }
-            _ => {}
-        }
-        self.ended = frame.kind == "stopped" || (self.ended && frame.kind == "signed");
-    }
-}
-
-/// The files from the one with the last `started` line on, and where to begin in the first of them.
-fn last_run<'a>(folder: &Path, names: &'a [FileName]) -> io::Result<(&'a [FileName], u64)> {
-    let Some((last, earlier)) = names.split_last() else { return Ok((names, 0)) };
-    if ended_in_order(folder, last)? {
-        let from = line_near_the_end(folder, last, LEDGER_LOOK_BACK_BYTES)?;
-        return Ok((names.get(earlier.len()..).unwrap_or_default(), from));
-    }
-    let mut bytes = 0_u64;
-    for (index, name) in names.iter().enumerate().rev() {
-        let from_here = names.get(index..).unwrap_or_default();
-        let mut lines = Lines::open(folder, name, 0)?;
-        while let Some(line) = lines.next()? {
-            bytes = bytes.saturating_add(u64::try_from(line.bytes.len()).unwrap_or(0));
-            if Frame::parse(line.bytes).is_some_and(|frame| frame.kind == "started") {
-                return Ok((from_here, 0));
-            }
-        }
-        if bytes > LEDGER_LOOK_BACK_BYTES_MAX {
-            return Ok((from_here, 0));
-        }
-    }
-    Ok((names, 0))
-}
-
-/// Where the first line begins that is whole within the last `bytes` of a file.
-fn line_near_the_end(folder: &Path, name: &FileName, bytes: u64) -> io::Result<u64> {
-    let length = folder::open_to_read(&folder.join(name.to_string()))?.metadata()?.len();
-    let Some(from) = length.checked_sub(bytes).filter(|from| *from > 0) else { return Ok(0) };
-    let mut lines = Lines::open(folder, name, from)?;
-    let rest = lines.next()?.map_or(0, |line| line.bytes.len() + 1);
-    Ok(from.saturating_add(u64::try_from(rest).unwrap_or(0)))
 }
 
 /// What was signed and is not there any more was cut off, or lost with the power.
@@ -337,9 +223,3 @@ fn begin_run(
     }
     Ok(())
 }
-
-/// More broken places are not told at a start; `verify` is for that.
-const BROKEN_MAX: usize = 8;
-
-/// More than the lines that an orderly stop leaves.
-const TAIL_BYTES: u64 = 16 * 1024;

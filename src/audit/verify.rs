@@ -12,9 +12,10 @@ use crate::audit::PublicKey;
 use crate::audit::chain::Frame;
 use crate::audit::chain::Head;
 use crate::audit::folder;
-use crate::audit::folder::FileName;
-use crate::audit::folder::Lines;
 use crate::audit::signing::SignedHead;
+use crate::audit::walk::Place;
+use crate::audit::walk::Spot;
+use crate::audit::walk::Walk;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,77 +145,6 @@ pub fn verify(folder: &Path, key: Option<PublicKey>) -> io::Result<Report> {
 }
 
 const EMPTY: Report = Report { lines: 0, files: 0, days: 0, signatures: 0, head: Head::START, fault: None };
-
-/// Where a line stands.
-#[derive(Clone, Debug)]
-struct Place {
-    file: usize,
-    name: String,
-    line: u64,
-}
-
-/// A line and where it stands.
-#[derive(Clone, Debug)]
-struct Spot {
-    place: Place,
-    bytes: Vec<u8>,
-    whole: bool,
-}
-
-impl Spot {
-    fn fault(&self, tampering: Tampering, detail: impl Into<String>) -> Fault {
-        self.place.fault(tampering, detail)
-    }
-}
-
-impl Place {
-    fn fault(&self, tampering: Tampering, detail: impl Into<String>) -> Fault {
-        Fault { file: Some(self.name.clone()), line: Some(self.line), tampering, detail: detail.into() }
-    }
-}
-
-/// The lines of all files in order.
-struct Walk<'a> {
-    folder: &'a Path,
-    names: Vec<FileName>,
-    file: usize,
-    lines: Option<Lines>,
-}
-
-impl<'a> Walk<'a> {
-    fn new(folder: &'a Path, names: Vec<FileName>) -> Self {
-        Self { folder, names, file: 0, lines: None }
-    }
-
-    fn next(&mut self) -> io::Result<Option<Spot>> {
-        loop {
-            let Some(name) = self.names.get(self.file) else { return Ok(None) };
-            if self.lines.is_none() {
-                self.lines = Some(Lines::open(self.folder, name, 0)?);
-            }
-            let Some(lines) = &mut self.lines else { return Ok(None) };
-            if let Some(line) = lines.next()? {
-                let place = Place { file: self.file, name: name.to_string(), line: line.number };
-                return Ok(Some(Spot { place, bytes: line.bytes.to_vec(), whole: line.whole }));
-            }
-            (self.lines, self.file) = (None, self.file + 1);
-        }
-    }
-
-    /// The line that belongs right behind `head`, if it stands further on.
-    fn find_moved(&mut self, head: &Head, fault: &Fault, ahead: Option<Spot>) -> io::Result<Option<Fault>> {
-        let mut next = ahead;
-        while let Some(spot) = next {
-            if Frame::parse(&spot.bytes).is_some_and(|frame| frame.follows(head)) {
-                let (file, line) = (&spot.place.name, spot.place.line);
-                let detail = format!("lines were moved: what belongs here stands in `{file}` line {line}");
-                return Ok(Some(Fault { tampering: Tampering::Moved, detail, ..fault.clone() }));
-            }
-            next = self.next()?;
-        }
-        Ok(None)
-    }
-}
 
 /// A half-written line of a daemon at work is no fault.
 fn torn(folder: &Path, spot: &Spot) -> Option<Fault> {

@@ -73,7 +73,7 @@ fn a_broken_chain_is_reported_and_not_mended() {
     let (ledger, _) = bench.open();
     bench.requests(&ledger, 3);
     ledger.close();
-    bench.tamper(|lines| lines[4] = lines[4].replace("200", "500"));
+    bench.tamper(|lines| lines[4] = lines[4].replace("\"status\":200", "\"status\":500"));
     let (ledger, recovery) = bench.open();
     assert_eq!(recovery.broken, ["`2026-11-20.jsonl`: what follows line 5 of the ledger doesn't fit to it"]);
     ledger.close();

@@ -7,7 +7,12 @@ fn each_kind_of_tampering_is_found_and_named() {
     type Change = fn(&mut Vec<String>);
     // lines: opened started signed | decided completed × 3 | stopped signed
     let cases: [(&str, Change, Tampering, u64); 13] = [
-        ("a field changed", |lines| lines[4] = lines[4].replace("200", "500"), Tampering::Changed, 5),
+        (
+            "a field changed",
+            |lines| lines[4] = lines[4].replace("\"status\":200", "\"status\":500"),
+            Tampering::Changed,
+            5,
+        ),
         ("a line made garbage", |lines| lines[4] = "garbage".to_owned(), Tampering::Changed, 5),
         ("a number changed", |lines| lines[4] = lines[4].replace("\"seq\":5", "\"seq\":4"), Tampering::Inserted, 5),
         ("a prev changed", |lines| lines[4] = with_other_prev(&lines[4]), Tampering::Changed, 5),
@@ -100,7 +105,7 @@ fn a_chain_written_anew_lacks_the_signature() {
     bench.requests(&ledger, 3);
     ledger.close();
     bench.tamper(|lines| {
-        lines[4] = lines[4].replace("200", "500");
+        lines[4] = lines[4].replace("\"status\":200", "\"status\":500");
         let (mut head, mut out) = (Head::START, Vec::new());
         for line in lines.iter() {
             let body = line.split_once("\",").unwrap().1;

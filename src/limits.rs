@@ -25,6 +25,9 @@ pub const LEDGER_ROTATE_BYTES: u64 = 64 * 1024 * 1024;
 /// The head is signed at least once in so many lines: what an attacker could cut off the end unseen.
 pub const LEDGER_SIGN_EVERY: u64 = 1024;
 
+/// A ledger that has been quiet for this long is vouched for to its last line, so that no line can be cut off.
+pub const LEDGER_VOUCH_AFTER: Duration = Duration::from_secs(1);
+
 /// A completion that no other line takes along is written after this time; a killed daemon loses no more.
 pub const LEDGER_GATHER: Duration = Duration::from_millis(2);
 

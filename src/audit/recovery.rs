@@ -161,6 +161,7 @@ fn state(
         out: Vec::with_capacity(8 * 1024),
         unsigned: 0,
         head_due: false,
+        vouched: 0,
         open: 0,
         gap: None,
         sync_failed: false,

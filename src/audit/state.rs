@@ -47,6 +47,8 @@ pub(super) struct State {
     pub unsigned: u64,
     /// The chain was signed and `head.json` is yet to say so.
     pub head_due: bool,
+    /// The last line that `head.json` vouches for.
+    pub vouched: u64,
     /// Decided, but not completed.
     pub open: u64,
     /// Since when nothing could be written, and what was lost by it.
@@ -120,7 +122,11 @@ impl State {
 
     /// The head for `head.json`, signed; none when it says so already.
     pub fn take_due_head(&mut self, now: Timestamp) -> Option<SignedHead> {
-        std::mem::take(&mut self.head_due).then(|| SignedHead::new(&self.signer, self.name.day(), &self.head, now))
+        if !std::mem::take(&mut self.head_due) {
+            return None;
+        }
+        self.vouched = self.head.seq();
+        Some(SignedHead::new(&self.signer, self.name.day(), &self.head, now))
     }
 
     /// Looks whether the file is still there and as long as it was left. If not, the chain goes on in a new

@@ -201,7 +201,10 @@ impl Check<'_> {
         }
         if frame.seq > expected {
             let last = frame.seq - 1;
-            return spot.fault(Tampering::Removed, format!("lines {expected} to {last} of the ledger were removed"));
+            return spot.fault(
+                Tampering::Removed,
+                format!("{} of the ledger {} removed", span(expected, last), was(expected, last)),
+            );
         }
         if frame.seq < expected {
             return spot.fault(Tampering::Inserted, format!("the line was inserted; it says {}", frame.seq));
@@ -245,11 +248,19 @@ impl Check<'_> {
                 fault(Tampering::HeadChanged, "the last signature is not the key's".to_owned())
             }
             Some(signed) if signed.seq > lines => {
-                let first = lines + 1;
-                let detail = format!("lines {first} to {} were signed and are gone from the end", signed.seq);
+                let (first, last) = (lines + 1, signed.seq);
+                let detail = format!("{} {} signed and cut off the end", span(first, last), was(first, last));
                 Some(Fault { file: None, line: None, tampering: Tampering::Truncated, detail })
             }
             Some(_) => None,
         }
     }
+}
+
+fn span(first: u64, last: u64) -> String {
+    if first == last { format!("line {first}") } else { format!("lines {first} to {last}") }
+}
+
+fn was(first: u64, last: u64) -> &'static str {
+    if first == last { "was" } else { "were" }
 }

@@ -69,7 +69,7 @@ fn what_was_signed_can_not_be_cut_off() {
     bench.tamper(|lines| lines.truncate(7));
     let fault = bench.verify().fault.unwrap();
     assert_eq!(fault.tampering, Tampering::Truncated);
-    assert_eq!(fault.detail, "lines 8 to 11 were signed and are gone from the end");
+    assert_eq!(fault.detail, "lines 8 to 11 were signed and cut off the end");
     // the next run leaves the hole to be seen
     let (ledger, recovery) = bench.open();
     assert_eq!(recovery.broken, ["the ledger ends with line 7 of 11 that were signed"]);
@@ -147,4 +147,20 @@ fn a_file_that_is_removed_under_a_running_daemon_is_missed_and_the_chain_goes_on
     let fault = bench.verify().fault.unwrap();
     assert_eq!((fault.tampering, fault.line), (Tampering::Removed, Some(1)));
     assert_eq!(bench.records(Filter::default()).0.len(), 1);
+}
+
+#[test]
+fn a_quiet_ledger_is_vouched_for_to_its_last_line() {
+    let bench = Bench::new();
+    let (ledger, _) = bench.open();
+    bench.requests(&ledger, 2);
+    let vouched = (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        signing::SignedHead::read(&bench.folder()).unwrap().unwrap().seq == 7
+    });
+    assert!(vouched);
+    ledger.kill();
+    bench.tamper(|lines| drop(lines.pop()));
+    let fault = bench.verify().fault.unwrap();
+    assert_eq!(fault.detail, "line 7 was signed and cut off the end");
 }

@@ -126,6 +126,9 @@ pub const LEDGER_ROTATE_BYTES: u64 = 256 * 1024 * 1024;
 /// The head is signed at least once in so many lines: what an attacker could cut off the end unseen.
 pub const LEDGER_SIGN_EVERY: u32 = 1024;
 
+/// A ledger that has been quiet for this long is vouched for to its last line, so that no line can be cut off.
+pub const LEDGER_VOUCH_AFTER: Duration = Duration::from_secs(1);
+
 /// A completion that no other line takes along is written after this time; a killed daemon loses no more.
 pub const LEDGER_GATHER: Duration = Duration::from_millis(2);
 
@@ -158,6 +161,9 @@ pub const LEDGER_POLICIES_MAX: usize = 32;
 
 /// How far a start looks back for decisions whose completion is missing.
 pub const LEDGER_LOOK_BACK_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// How much of the chain a start follows after an orderly stop, when there is nothing to mark.
+pub const LEDGER_LOOK_BACK_BYTES: u64 = 4 * 1024 * 1024;
 
 /// `valetkey audit` shows so many records at most, the newest.
 pub const LEDGER_ROWS_MAX: usize = 100_000;

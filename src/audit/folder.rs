@@ -139,6 +139,21 @@ pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(no_follow()).open(path)
 }
 
+/// The end of a file, back to some line break at least, where there is one.
+pub(super) fn read_tail(folder: &Path, name: &FileName, length: u64) -> io::Result<Vec<u8>> {
+    let mut window = TAIL_BYTES;
+    loop {
+        let mut reader = open_to_read(&folder.join(name.to_string()))?;
+        reader.seek(SeekFrom::Start(length.saturating_sub(window)))?;
+        let mut tail = Vec::new();
+        reader.take(window).read_to_end(&mut tail)?;
+        if window >= length || tail.contains(&b'\n') {
+            return Ok(tail);
+        }
+        window = window.saturating_mul(8);
+    }
+}
+
 /// Puts `bytes` in the place of the file `name`, as a whole or not at all.
 pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let beside = folder.join(format!(".{name}.new"));
@@ -150,10 +165,11 @@ pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()>
     std::fs::rename(&beside, folder.join(name))
 }
 
-/// Writes a new 0600 file; refuses one that exists.
+/// Writes a new 0600 file through to the disk; refuses one that exists.
 pub(super) fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(no_follow()).open(path)?;
-    file.write_all(bytes)
+    file.write_all(bytes)?;
+    file.sync_data()
 }
 
 /// Makes what was created in the folder outlive a power cut.
@@ -229,6 +245,9 @@ impl Lines {
         Ok(Some(Line { bytes: &self.line, number: self.number, offset, whole }))
     }
 }
+
+/// More than the lines that an orderly stop leaves.
+const TAIL_BYTES: u64 = 16 * 1024;
 
 fn no_follow() -> i32 {
     i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0)

@@ -4,7 +4,6 @@
 //! characters, and those that turn or hide text on a terminal, are always escaped; lengths are capped.
 
 use std::cell::Cell;
-use std::cell::RefCell;
 use std::fmt;
 use std::io::Write as _;
 
@@ -127,14 +126,13 @@ impl<'a> Body<'a> {
 
 /// Gives `write` an empty buffer that this thread keeps for the next line.
 pub(super) fn with_scratch<T>(write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
-    thread_local!(static SCRATCH: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(2048)));
-    SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
-        Ok(mut buffer) => {
-            buffer.clear();
-            write(&mut buffer)
-        }
-        Err(_) => write(&mut Vec::new()),
-    })
+    thread_local!(static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
+    // a thread that ends may have no scratch any more, and still drops entries
+    let mut buffer = SCRATCH.try_with(Cell::take).unwrap_or_default();
+    buffer.clear();
+    let written = write(&mut buffer);
+    let _ = SCRATCH.try_with(|scratch| scratch.set(buffer));
+    written
 }
 
 /// The longest beginning of `text` that has at most `bytes_max` bytes and ends with a whole character.

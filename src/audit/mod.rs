@@ -12,12 +12,14 @@ mod entry;
 mod folder;
 mod ledger;
 mod line;
+mod look_back;
 mod query;
 mod record;
 mod recovery;
 mod signing;
 mod state;
 mod verify;
+mod walk;
 mod writer;
 
 pub use chain::Head;

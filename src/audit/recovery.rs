@@ -4,10 +4,8 @@
 //! `unknown`. A chain that is broken inside, or shorter than what was signed, is never mended: the numbers
 //! go on where the signature left off, so that the hole stays to be seen.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,18 +16,17 @@ use crate::audit::LedgerError;
 use crate::audit::PublicKey;
 use crate::audit::Settings;
 use crate::audit::chain;
-use crate::audit::chain::Frame;
 use crate::audit::chain::Head;
 use crate::audit::folder;
 use crate::audit::folder::FileName;
-use crate::audit::folder::Lines;
 use crate::audit::line;
 use crate::audit::line::Body;
+use crate::audit::look_back;
+use crate::audit::look_back::LastRun;
 use crate::audit::signing::SignedHead;
 use crate::audit::signing::Signer;
 use crate::audit::state::State;
 use crate::limits::LEDGER_LOCK_TIMEOUT;
-use crate::limits::LEDGER_LOOK_BACK_BYTES_MAX;
 use crate::model::Timestamp;
 
 /// What a start found and did; all zero and none after an orderly stop.
@@ -47,14 +44,6 @@ pub struct Recovery {
     pub broken: Vec<String>,
 }
 
-/// The last run, as far as it was looked at.
-#[derive(Debug)]
-struct LastRun {
-    head: Head,
-    open: HashMap<String, u64>,
-    ended: bool,
-}
-
 /// Locks, repairs, and writes the first lines of the run.
 pub(super) fn open(settings: &Settings, now: Timestamp) -> Result<(State, File, Recovery), LedgerError> {
     let folder = settings.folder.as_path();
@@ -66,7 +55,7 @@ pub(super) fn open(settings: &Settings, now: Timestamp) -> Result<(State, File, 
     publish_key(folder, &signer, &mut recovery).map_err(files_error)?;
     let names = folder::files(folder).map_err(files_error)?;
     let torn = repair_tail(folder, names.last(), now, &mut recovery).map_err(files_error)?;
-    let mut run = look_back(folder, &names, &mut recovery).map_err(files_error)?;
+    let mut run = look_back::last_run(folder, &names, &mut recovery).map_err(files_error)?;
     heed_signature(folder, &signer, &mut run, &mut recovery);
     recovery.new = names.is_empty() && run.head == Head::START;
     let mut state = state(settings, signer, names.last(), run.head, now).map_err(files_error)?;
@@ -108,88 +97,21 @@ fn repair_tail(
     recovery: &mut Recovery,
 ) -> io::Result<Option<[u8; 64]>> {
     let Some(name) = last else { return Ok(None) };
-    let mut lines = Lines::open(folder, name, 0)?;
-    let mut end = 0;
-    while let Some(line) = lines.next()? {
-        if line.whole {
-            end = line.offset + u64::try_from(line.bytes.len()).unwrap_or(0) + 1;
-        }
-    }
     let file = folder::open_to_append(folder, name, false)?;
     let length = file.metadata()?.len();
-    if length <= end {
+    let tail = folder::read_tail(folder, name, length)?;
+    let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let torn = tail.get(whole..).unwrap_or_default();
+    if torn.is_empty() {
         return Ok(None);
     }
-    let mut torn = Vec::new();
-    let mut reader = folder::open_to_read(&folder.join(name.to_string()))?;
-    io::Seek::seek(&mut reader, io::SeekFrom::Start(end))?;
-    reader.take(length - end).read_to_end(&mut torn)?;
+    let torn_bytes = u64::try_from(torn.len()).unwrap_or(u64::MAX);
     let kept = format!("torn-{}", now.as_millis());
-    folder::create_private(&folder.join(&kept), &torn)?;
-    file.set_len(end)?;
-    recovery.torn_bytes = length - end;
+    folder::create_private(&folder.join(&kept), torn)?;
+    file.set_len(length.saturating_sub(torn_bytes))?;
+    recovery.torn_bytes = torn_bytes;
     recovery.torn_file = Some(kept);
-    Ok(Some(chain::sha256_hex(&torn)))
-}
-
-/// Follows the chain from the last `started` line, or from as far back as the bound permits.
-fn look_back(folder: &Path, names: &[FileName], recovery: &mut Recovery) -> io::Result<LastRun> {
-    let mut run = LastRun { head: Head::START, open: HashMap::new(), ended: false };
-    let mut known = false;
-    for name in last_run(folder, names)? {
-        let mut lines = Lines::open(folder, name, 0)?;
-        while let Some(line) = lines.next()? {
-            let Some(frame) = Frame::parse(line.bytes) else {
-                recovery.broken.push(format!("`{name}` line {} is not a line of the ledger", line.number));
-                run.head = run.head.followed_by(line.bytes);
-                continue;
-            };
-            if known && !frame.follows(&run.head) {
-                recovery.broken.push(format!("`{name}` line {} doesn't follow the line before it", line.number));
-            }
-            known = true;
-            run.take(&frame);
-            let before = Head::new(frame.seq.saturating_sub(1), frame.prev).unwrap_or(run.head);
-            run.head = before.followed_by(line.bytes);
-        }
-    }
-    recovery.broken.truncate(16);
-    Ok(run)
-}
-
-impl LastRun {
-    fn take(&mut self, frame: &Frame<'_>) {
-        match (frame.kind, frame.id) {
-            ("started", _) => self.open.clear(),
-            ("decided", Some(id)) => {
-                self.open.insert(id.to_owned(), frame.seq);
-            }
-            ("completed" | "unknown", Some(id)) => {
-                self.open.remove(id);
-            }
-            _ => {}
-        }
-        self.ended = frame.kind == "stopped" || (self.ended && frame.kind == "signed");
-    }
-}
-
-/// The files from the one with the last `started` line on.
-fn last_run<'a>(folder: &Path, names: &'a [FileName]) -> io::Result<&'a [FileName]> {
-    let mut bytes = 0_u64;
-    for (index, name) in names.iter().enumerate().rev() {
-        let from_here = names.get(index..).unwrap_or_default();
-        let mut lines = Lines::open(folder, name, 0)?;
-        while let Some(line) = lines.next()? {
-            bytes = bytes.saturating_add(u64::try_from(line.bytes.len()).unwrap_or(0));
-            if Frame::parse(line.bytes).is_some_and(|frame| frame.kind == "started") {
-                return Ok(from_here);
-            }
-        }
-        if bytes > LEDGER_LOOK_BACK_BYTES_MAX {
-            return Ok(from_here);
-        }
-    }
-    Ok(names)
+    Ok(Some(chain::sha256_hex(torn)))
 }
 
 /// What was signed and is not there any more was cut off, or lost with the power.
@@ -234,10 +156,12 @@ fn state(
         name,
         head,
         torn: false,
+        abandoned: false,
         queue: Vec::new(),
         out: Vec::with_capacity(8 * 1024),
         unsigned: 0,
         head_due: false,
+        vouched: 0,
         open: 0,
         gap: None,
         sync_failed: false,

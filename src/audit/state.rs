@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub(super) struct State {
     pub head: Head,
     /// Part of a line may stand behind `bytes`.
     pub torn: bool,
+    /// Someone else removed or changed the file: nothing more is written to it.
+    pub abandoned: bool,
     /// Bodies that wait to be chained, each with a line break behind it.
     pub queue: Vec<u8>,
     /// The lines of the group that is being written.
@@ -44,6 +47,8 @@ pub(super) struct State {
     pub unsigned: u64,
     /// The chain was signed and `head.json` is yet to say so.
     pub head_due: bool,
+    /// The last line that `head.json` vouches for.
+    pub vouched: u64,
     /// Decided, but not completed.
     pub open: u64,
     /// Since when nothing could be written, and what was lost by it.
@@ -73,14 +78,22 @@ impl State {
     /// Writes what is queued and then `body`, as one group. On an error nothing of it is in the file.
     pub fn write(&mut self, body: Option<&[u8]>, now: Timestamp) -> io::Result<u64> {
         let written = self.rotate_if_due(now).and_then(|()| self.write_group(body, now));
-        match &written {
-            Ok(_) => self.gap = None,
-            Err(error) => {
-                let none = Gap { since: now, requests: 0, completions: 0, cause: error.kind() };
-                self.gap.get_or_insert(none).cause = error.kind();
-            }
+        self.note(written, now).map(|()| self.head.seq())
+    }
+
+    /// Writes what is queued and a signature of the head behind it.
+    pub fn sign(&mut self, now: Timestamp) -> io::Result<()> {
+        let written = self.write_signature(now);
+        self.note(written, now)
+    }
+
+    /// Begins a gap with the first failure.
+    fn note(&mut self, written: io::Result<()>, now: Timestamp) -> io::Result<()> {
+        if let Err(error) = &written {
+            let none = Gap { since: now, requests: 0, completions: 0, cause: error.kind() };
+            self.gap.get_or_insert(none).cause = error.kind();
         }
-        written.map(|()| self.head.seq())
+        written
     }
 
     /// Takes a body along with the next group. False when there is no room for it.
@@ -93,8 +106,7 @@ impl State {
         true
     }
 
-    /// Writes what is queued and a signature of the head behind it.
-    pub fn sign(&mut self, now: Timestamp) -> io::Result<()> {
+    fn write_signature(&mut self, now: Timestamp) -> io::Result<()> {
         self.write_group(None, now)?;
         let mut body = Vec::with_capacity(512);
         let signed = SignedHead::new(&self.signer, self.name.day(), &self.head, now);
@@ -110,13 +122,32 @@ impl State {
 
     /// The head for `head.json`, signed; none when it says so already.
     pub fn take_due_head(&mut self, now: Timestamp) -> Option<SignedHead> {
-        std::mem::take(&mut self.head_due).then(|| SignedHead::new(&self.signer, self.name.day(), &self.head, now))
+        if !std::mem::take(&mut self.head_due) {
+            return None;
+        }
+        self.vouched = self.head.seq();
+        Some(SignedHead::new(&self.signer, self.name.day(), &self.head, now))
+    }
+
+    /// Looks whether the file is still there and as long as it was left. If not, the chain goes on in a new
+    /// file, so that what comes now is kept and what is missing shows.
+    pub fn heed_strangers(&mut self) {
+        if self.abandoned || self.torn {
+            return;
+        }
+        self.abandoned = match self.file.metadata() {
+            Ok(found) => found.nlink() == 0 || found.len() != self.bytes,
+            Err(_) => true,
+        };
+        if self.abandoned {
+            tracing::error!(file = %self.name, "someone removed or changed the ledger's file; going on in a new one");
+        }
     }
 
     fn write_group(&mut self, body: Option<&[u8]>, now: Timestamp) -> io::Result<()> {
         self.out.clear();
         let mut head = self.head;
-        if let Some(gap) = &self.gap {
+        if let Some(gap) = self.gap.as_ref().filter(|gap| gap.requests > 0 || gap.completions > 0) {
             let mut bytes = Vec::with_capacity(256);
             write_gap(&mut bytes, gap, now);
             head.append(&mut self.out, &bytes);
@@ -128,6 +159,7 @@ impl State {
             head.append(&mut self.out, body);
         }
         if self.out.is_empty() {
+            self.gap = None;
             return Ok(());
         }
         self.append_out()?;
@@ -160,11 +192,11 @@ impl State {
     /// lines: when the clock jumps back to an earlier day, the file stays.
     fn rotate_if_due(&mut self, now: Timestamp) -> io::Result<()> {
         let day = line::day_number(now);
-        if day <= self.day && self.bytes < self.rotate_bytes {
+        if day <= self.day && self.bytes < self.rotate_bytes && !self.abandoned {
             return Ok(());
         }
-        if self.unsigned > 0 {
-            self.sign(now)?;
+        if self.unsigned > 0 && !self.abandoned {
+            self.write_signature(now)?;
         }
         if self.durability == Durability::Disk {
             self.file.sync_data()?;
@@ -180,7 +212,8 @@ impl State {
             folder::sync_folder(&self.folder)?;
         }
         self.file = Arc::new(file);
-        (self.name, self.day, self.bytes, self.torn) = (name, day.max(self.day), 0, false);
+        (self.name, self.day, self.bytes) = (name, day.max(self.day), 0);
+        (self.torn, self.abandoned) = (false, false);
         Ok(())
     }
 }

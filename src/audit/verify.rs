@@ -12,9 +12,10 @@ use crate::audit::PublicKey;
 use crate::audit::chain::Frame;
 use crate::audit::chain::Head;
 use crate::audit::folder;
-use crate::audit::folder::FileName;
-use crate::audit::folder::Lines;
 use crate::audit::signing::SignedHead;
+use crate::audit::walk::Place;
+use crate::audit::walk::Spot;
+use crate::audit::walk::Walk;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +106,7 @@ pub fn verify(folder: &Path, key: Option<PublicKey>) -> io::Result<Report> {
     let mut walk = Walk::new(folder, folder::files(folder)?);
     let mut check = Check { key, signed: signed.as_ref().ok().and_then(Option::as_ref), report: EMPTY, signed_to: 0 };
     let mut days = BTreeSet::new();
-    let mut before: Option<Place> = None;
+    let mut before: Option<(Place, Head)> = None;
     let mut next = walk.next()?;
     while let Some(spot) = next {
         let ahead = walk.next()?;
@@ -113,20 +114,27 @@ pub fn verify(folder: &Path, key: Option<PublicKey>) -> io::Result<Report> {
             check.report.fault = torn(folder, &spot);
             break;
         }
-        if let Some(fault) = check.line(before.as_ref(), &spot, ahead.as_ref()) {
+        let head = check.report.head;
+        if let Some(fault) = check.line(before.as_ref().map(|(place, _)| place), &spot, ahead.as_ref()) {
             let fault = if fault.tampering == Tampering::Removed {
                 walk.find_moved(&check.report.head, &fault, ahead)?.unwrap_or(fault)
             } else {
                 fault
             };
+            if let Some((place, head)) = before
+                && fault.line == Some(place.line)
+                && fault.file.as_deref() == Some(&place.name)
+            {
+                (check.report.head, check.report.lines) = (head, head.seq());
+            }
             check.report.fault = Some(fault);
             break;
         }
-        check.report.files += u64::from(before.as_ref().is_none_or(|before| before.file != spot.place.file));
+        check.report.files += u64::from(before.as_ref().is_none_or(|(before, _)| before.file != spot.place.file));
         if let Some(name) = walk.names.get(spot.place.file) {
             days.insert(name.day().to_owned());
         }
-        before = Some(spot.place);
+        before = Some((spot.place, head));
         next = ahead;
     }
     check.report.days = u64::try_from(days.len()).unwrap_or(u64::MAX);
@@ -137,77 +145,6 @@ pub fn verify(folder: &Path, key: Option<PublicKey>) -> io::Result<Report> {
 }
 
 const EMPTY: Report = Report { lines: 0, files: 0, days: 0, signatures: 0, head: Head::START, fault: None };
-
-/// Where a line stands.
-#[derive(Clone, Debug)]
-struct Place {
-    file: usize,
-    name: String,
-    line: u64,
-}
-
-/// A line and where it stands.
-#[derive(Clone, Debug)]
-struct Spot {
-    place: Place,
-    bytes: Vec<u8>,
-    whole: bool,
-}
-
-impl Spot {
-    fn fault(&self, tampering: Tampering, detail: impl Into<String>) -> Fault {
-        self.place.fault(tampering, detail)
-    }
-}
-
-impl Place {
-    fn fault(&self, tampering: Tampering, detail: impl Into<String>) -> Fault {
-        Fault { file: Some(self.name.clone()), line: Some(self.line), tampering, detail: detail.into() }
-    }
-}
-
-/// The lines of all files in order.
-struct Walk<'a> {
-    folder: &'a Path,
-    names: Vec<FileName>,
-    file: usize,
-    lines: Option<Lines>,
-}
-
-impl<'a> Walk<'a> {
-    fn new(folder: &'a Path, names: Vec<FileName>) -> Self {
-        Self { folder, names, file: 0, lines: None }
-    }
-
-    fn next(&mut self) -> io::Result<Option<Spot>> {
-        loop {
-            let Some(name) = self.names.get(self.file) else { return Ok(None) };
-            if self.lines.is_none() {
-                self.lines = Some(Lines::open(self.folder, name, 0)?);
-            }
-            let Some(lines) = &mut self.lines else { return Ok(None) };
-            if let Some(line) = lines.next()? {
-                let place = Place { file: self.file, name: name.to_string(), line: line.number };
-                return Ok(Some(Spot { place, bytes: line.bytes.to_vec(), whole: line.whole }));
-            }
-            (self.lines, self.file) = (None, self.file + 1);
-        }
-    }
-
-    /// The line that belongs right behind `head`, if it stands further on.
-    fn find_moved(&mut self, head: &Head, fault: &Fault, ahead: Option<Spot>) -> io::Result<Option<Fault>> {
-        let mut next = ahead;
-        while let Some(spot) = next {
-            if Frame::parse(&spot.bytes).is_some_and(|frame| frame.follows(head)) {
-                let (file, line) = (&spot.place.name, spot.place.line);
-                let detail = format!("lines were moved: what belongs here stands in `{file}` line {line}");
-                return Ok(Some(Fault { tampering: Tampering::Moved, detail, ..fault.clone() }));
-            }
-            next = self.next()?;
-        }
-        Ok(None)
-    }
-}
 
 /// A half-written line of a daemon at work is no fault.
 fn torn(folder: &Path, spot: &Spot) -> Option<Fault> {
@@ -264,7 +201,10 @@ impl Check<'_> {
         }
         if frame.seq > expected {
             let last = frame.seq - 1;
-            return spot.fault(Tampering::Removed, format!("lines {expected} to {last} of the ledger were removed"));
+            return spot.fault(
+                Tampering::Removed,
+                format!("{} of the ledger {} removed", span(expected, last), was(expected, last)),
+            );
         }
         if frame.seq < expected {
             return spot.fault(Tampering::Inserted, format!("the line was inserted; it says {}", frame.seq));
@@ -308,11 +248,19 @@ impl Check<'_> {
                 fault(Tampering::HeadChanged, "the last signature is not the key's".to_owned())
             }
             Some(signed) if signed.seq > lines => {
-                let first = lines + 1;
-                let detail = format!("lines {first} to {} were signed and are gone from the end", signed.seq);
+                let (first, last) = (lines + 1, signed.seq);
+                let detail = format!("{} {} signed and cut off the end", span(first, last), was(first, last));
                 Some(Fault { file: None, line: None, tampering: Tampering::Truncated, detail })
             }
             Some(_) => None,
         }
     }
+}
+
+fn span(first: u64, last: u64) -> String {
+    if first == last { format!("line {first}") } else { format!("lines {first} to {last}") }
+}
+
+fn was(first: u64, last: u64) -> &'static str {
+    if first == last { "was" } else { "were" }
 }

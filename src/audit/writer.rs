@@ -15,6 +15,7 @@ use crate::audit::ledger::Synced;
 use crate::audit::state::State;
 use crate::limits::LEDGER_GATHER;
 use crate::limits::LEDGER_RETRY;
+use crate::limits::LEDGER_VOUCH_AFTER;
 
 /// Starts it. It ends when `stopping` is set and the queue has been tried once more.
 pub(super) fn start(shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
@@ -26,6 +27,7 @@ fn round(shared: &Shared) -> bool {
     let mut state = wait(shared, shared.lock());
     let now = shared.clock.now();
     let signs = state.unsigned >= shared.sign_every;
+    state.heed_strangers();
     let written = match state.closed {
         true => Ok(()),
         false => state.write(None, now).and_then(|_| if signs { state.sign(now) } else { Ok(()) }),
@@ -43,8 +45,8 @@ fn round(shared: &Shared) -> bool {
     if let (Some(head), Some(folder)) = (head, folder)
         && let Err(error) = head.write(&folder)
     {
+        // the next signature brings a newer one
         tracing::warn!(%error, "the ledger's head could not be written");
-        shared.lock().head_due = true;
     }
     if let (true, Err(error)) = (failed, written) {
         tracing::warn!(%error, "the ledger could not be written");
@@ -60,15 +62,28 @@ fn wait<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> MutexGuard<
             (Some(_), _, _) => LEDGER_RETRY,
             (None, true, true) => return state,
             (None, true, false) => {
-                state.writer_sleeps = true;
-                state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-                state.writer_sleeps = false;
+                state = rest(shared, state);
                 continue;
             }
             (None, false, _) => LEDGER_GATHER,
         };
         return pause_for(shared, state, pause);
     }
+    state
+}
+
+/// Sleeps until there is a line; once, when it stays quiet, asks for `head.json` to vouch for the last one.
+fn rest<'a>(shared: &'a Shared, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+    state.writer_sleeps = true;
+    if state.vouched == state.head.seq() || state.closed {
+        state = shared.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+    } else {
+        let waited = shared.work.wait_timeout(state, LEDGER_VOUCH_AFTER);
+        let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        state = woken;
+        state.head_due |= timeout.timed_out() && state.queue.is_empty();
+    }
+    state.writer_sleeps = false;
     state
 }
 

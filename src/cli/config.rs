@@ -17,6 +17,9 @@ use crate::config::Faults;
 use crate::config::Place;
 use crate::config::Style;
 use crate::os::Paths;
+use crate::policy;
+use crate::policy::Policy;
+use crate::policy::PolicyText;
 
 /// Check the configuration, or say where it is.
 #[derive(Debug, clap::Args)]
@@ -56,7 +59,10 @@ pub fn run(
     match &args.action {
         ConfigAction::Check(which) => {
             let place = config::find(which.config.as_deref(), environment, paths);
-            Ok(check(which, &place, environment, output))
+            match check(which, &place, environment, output) {
+                Exit::Done => check_policies(&place, environment, paths, output),
+                exit => Ok(exit),
+            }
         }
         ConfigAction::Path(which) => {
             let place = config::find(which.config.as_deref(), environment, paths);
@@ -87,6 +93,37 @@ fn check(which: &ConfigWhich, place: &Place, environment: Environment<'_>, outpu
         }
     }
     if result.is_ok() { Exit::Done } else { Exit::Configuration }
+}
+
+/// The policies that this configuration would put in force.
+fn check_policies(
+    place: &Place,
+    environment: Environment<'_>,
+    paths: &Paths,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let Ok(config) = config::open(place, environment) else { return Ok(Exit::Configuration) };
+    let texts = policy_texts(&config, paths)?;
+    let Err(faults) = Policy::new(&texts) else { return Ok(Exit::Done) };
+    for fault in &faults.faults {
+        output.talk(format_args!("error: {fault}"));
+    }
+    Ok(Exit::Configuration)
+}
+
+/// What decides: the folder that the file names, else `policies/` in the configuration folder, else the built-in set.
+pub(crate) fn policy_texts(config: &Config, paths: &Paths) -> Result<Vec<PolicyText>, Failure> {
+    match policy_folder(config, paths) {
+        None => Ok(policy::builtin()),
+        Some(folder) => policy::read_folder(&folder)
+            .map_err(|error| Failure::new(Exit::Configuration, "the policies can't be read").caused_by(&error)),
+    }
+}
+
+/// Where the policies are; none for the built-in set.
+pub(crate) fn policy_folder(config: &Config, paths: &Paths) -> Option<PathBuf> {
+    let usual = paths.config_folder().join("policies");
+    config.policy.folder.clone().or_else(|| usual.is_dir().then_some(usual))
 }
 
 fn summary(place: &Place, config: &Config) -> String {

@@ -10,7 +10,9 @@ use clap::Subcommand;
 
 use crate::os::Environment;
 use crate::os::Paths;
+use crate::os::SystemClock;
 
+pub mod audit;
 pub mod ca;
 pub mod config;
 mod daemon;
@@ -23,6 +25,8 @@ mod output;
 mod program;
 mod reach;
 mod run;
+mod since;
+mod table;
 mod version;
 
 pub use daemon::DaemonStart;
@@ -93,6 +97,11 @@ enum Command {
     Run(run::RunArgs),
     Status(daemon_control::StatusArgs),
     Sessions(daemon_control::SessionsArgs),
+    Audit(audit::AuditArgs),
+    // --- what is configured, and what is trusted ----------------------------------------------------
+    Init(init::InitArgs),
+    Config(config::ConfigArgs),
+    Ca(ca::CaArgs),
     // --- the daemon ----------------------------------------------------------------------------------
     Daemon(daemon::DaemonArgs),
     Reload(daemon_control::ReloadArgs),
@@ -113,6 +122,16 @@ impl Command {
             Self::Run(args) => waiting(run::run(args, &surroundings, output)),
             Self::Status(args) => waiting(daemon_control::status(args, &surroundings, output)),
             Self::Sessions(args) => waiting(daemon_control::sessions(args, &surroundings, output)),
+            Self::Audit(args) => {
+                let folder = ledger_folder(&surroundings);
+                audit::run(args, &folder, &SystemClock::new(), output)
+            }
+            Self::Init(args) => init::run(&args, &surroundings.paths, output),
+            Self::Config(args) => {
+                let read = |name: &str| surroundings.environment.get(name).map(OsString::from);
+                config::run(&args, &read, &surroundings.paths, output)
+            }
+            Self::Ca(args) => ca::run(args, &surroundings.paths.ca_folder(), output),
             Self::Daemon(args) => daemon::run(args, surroundings, run_daemon),
             Self::Reload(args) => waiting(daemon_control::reload(args, &surroundings, output)),
             Self::Stop(args) => waiting(daemon_control::stop(args, &surroundings, output)),
@@ -122,8 +141,20 @@ impl Command {
     }
 }
 
+/// Where the ledger is: the running daemon knows; without one, the configuration, and without that the usual place.
+fn ledger_folder(surroundings: &Surroundings) -> PathBuf {
+    let asked = waiting(async { Ok(reach::client(surroundings).status().await?) });
+    if let Ok(status) = asked {
+        return status.ledger.folder;
+    }
+    let read = |name: &str| surroundings.environment.get(name).map(OsString::from);
+    let place = crate::config::find(None, &read, &surroundings.paths);
+    let configured = crate::config::open(&place, &read).ok().and_then(|config| config.audit.folder);
+    configured.unwrap_or_else(|| surroundings.paths.audit_folder())
+}
+
 /// Runs a command that waits for something, on one thread.
-fn waiting(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+fn waiting<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
         Failure::new(Exit::Refused, "the system does not let this command wait for anything").caused_by(&error)

@@ -7,22 +7,34 @@ use std::io::Write as _;
 #[derive(Debug)]
 pub struct Output {
     stdout_is_terminal: bool,
+    closed: bool,
 }
 
 impl Output {
     /// The process's own streams.
     pub fn new() -> Self {
-        Self { stdout_is_terminal: std::io::stdout().is_terminal() }
+        Self { stdout_is_terminal: std::io::stdout().is_terminal(), closed: false }
     }
 
     /// A line of data. A closed pipe is no failure: the reader has had enough.
     pub fn data(&mut self, line: impl std::fmt::Display) {
-        let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
+        self.closed |= std::io::stdout().lock().write_all(format!("{line}\n").as_bytes()).is_err();
+    }
+
+    /// Whether the reader of the data has gone, as far as the last line told.
+    pub fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// A line of talk, in one piece: others may write to the same file.
     pub fn talk(&mut self, line: impl std::fmt::Display) {
         let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+    }
+
+    /// How many columns the reader's terminal has; none for a pipe or a file.
+    pub fn width(&self) -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok().filter(|size| size.ws_col > 0)?;
+        self.stdout_is_terminal.then_some(size.ws_col.into())
     }
 
     /// Whether a person reads the data.

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 
@@ -19,6 +18,7 @@ use crate::broker::Unlisted;
 use crate::cli::Exit;
 use crate::cli::Failure;
 use crate::cli::Surroundings;
+use crate::cli::config::policy_texts;
 use crate::config;
 use crate::config::Config;
 use crate::config::Place;
@@ -46,7 +46,6 @@ use crate::os;
 use crate::os::SystemClock;
 use crate::policy;
 use crate::policy::Policy;
-use crate::policy::PolicyText;
 use crate::proxy::Proxy;
 use crate::resource::Cookies;
 use crate::resource::HostPattern;
@@ -122,7 +121,7 @@ impl Parts {
         let user = os::current_user(surroundings.environment.text("USER"));
         let listening = listeners.addresses();
         let ledger = open_ledger(&config, &surroundings, &clock)?;
-        let texts = policy_texts(&config, &surroundings)?;
+        let texts = policy_texts(&config, &surroundings.paths)?;
         let policy = Policy::new(&texts).map_err(|faults| policy_failure(&faults))?;
         let roots = tls::platform_roots(None);
         roots
@@ -258,20 +257,6 @@ pub(super) fn declared(resources: &[Arc<Resource>]) -> Vec<zone::DeclaredResourc
         lifetime: None,
     };
     resources.iter().filter(at_the_zone).map(declare).collect()
-}
-
-/// The folder that the file names, else `policies/` beside it, else the built-in set.
-pub(super) fn policy_folder(config: &Config, surroundings: &Surroundings) -> Option<PathBuf> {
-    let beside = surroundings.paths.config_folder().join("policies");
-    config.policy.folder.clone().or_else(|| beside.is_dir().then_some(beside))
-}
-
-pub(super) fn policy_texts(config: &Config, surroundings: &Surroundings) -> Result<Vec<PolicyText>, Failure> {
-    match policy_folder(config, surroundings) {
-        None => Ok(policy::builtin()),
-        Some(folder) => policy::read_folder(&folder)
-            .map_err(|error| Failure::new(Exit::Configuration, "the policies can't be read").caused_by(&error)),
-    }
 }
 
 pub(super) fn policy_failure(faults: &policy::NotAPolicySet) -> Failure {

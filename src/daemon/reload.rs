@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::PoisonError;
 
 use crate::cli::Failure;
+use crate::cli::config::policy_texts;
 use crate::config;
 use crate::config::Config;
 use crate::daemon::parts;
@@ -35,7 +36,7 @@ impl Parts {
         let this = Arc::clone(self);
         let read = tokio::task::spawn_blocking(move || {
             let config = this.config();
-            let texts = parts::policy_texts(&config, &this.surroundings).map_err(|failure| failure.to_string())?;
+            let texts = policy_texts(&config, &this.surroundings.paths).map_err(|failure| failure.to_string())?;
             this.broker.policy.replace(&texts).map_err(|faults| faults.to_string())
         });
         let outcome = read.await.unwrap_or_else(|error| Err(error.to_string()));
@@ -63,7 +64,7 @@ impl Parts {
             fault
         })?;
         let told = |failure: Failure| failure.to_string();
-        let texts = parts::policy_texts(&config, &self.surroundings).map_err(told)?;
+        let texts = policy_texts(&config, &self.surroundings.paths).map_err(told)?;
         let secrets = parts::read_secrets(&config, &self.surroundings).map_err(told)?;
         Ok((config, texts, secrets))
     }

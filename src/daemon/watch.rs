@@ -12,8 +12,8 @@ use tokio::signal::unix::signal;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::config::policy_folder;
 use crate::config::Place;
-use crate::daemon::parts;
 use crate::daemon::parts::Parts;
 use crate::limits;
 
@@ -52,7 +52,7 @@ pub(super) async fn files(parts: Arc<Parts>, stop: CancellationToken) {
         Place::Defaults { would_be } => Some(would_be.clone()),
     };
     let policies = parts.surroundings.paths.config_folder().join("policies");
-    let folder = parts::policy_folder(&parts.config(), &parts.surroundings).unwrap_or(policies);
+    let folder = policy_folder(&parts.config(), &parts.surroundings.paths).unwrap_or(policies);
     let (watched_file, watched_folder) = (file.clone(), folder.clone());
     let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         let Ok(event) = event else { return };

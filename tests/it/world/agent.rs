@@ -168,6 +168,13 @@ impl Session {
         within("the TLS handshake", connector.connect(name, tcp)).await
     }
 
+    /// TLS over a tunnel that is already open.
+    pub async fn tls_over(&self, tcp: TcpStream, sni: &str, alpn: &[&str]) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(sni.to_owned()).unwrap();
+        let connector = TlsConnector::from(client_config(&self.ca_file, alpn));
+        within("the TLS handshake", connector.connect(name, tcp)).await
+    }
+
     /// TLS with `host:443`.
     pub async fn tls(&self, host: &str, alpn: &[&str]) -> TlsStream<TcpStream> {
         self.tls_as(&format!("{host}:443"), host, alpn).await.unwrap()

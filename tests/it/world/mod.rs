@@ -25,6 +25,7 @@ pub use agent::Session;
 pub use agent::body_of;
 pub use agent::empty;
 pub use agent::full;
+pub use agent::read_answer;
 pub use certificates::client_config;
 pub use certificates::TestCa;
 pub use daemon::Daemon;
@@ -54,7 +55,7 @@ pub const UP: &str = "up.example.test";
 pub struct Plan {
     folder: TempDir,
     proxy: String,
-    policy: String,
+    zone: Option<String>,
     sections: String,
     policies: Vec<(String, String)>,
     environment: Vec<(String, String)>,
@@ -87,7 +88,7 @@ impl Plan {
         Self {
             folder,
             proxy: String::new(),
-            policy: String::new(),
+            zone: None,
             sections: String::new(),
             policies: Vec::new(),
             environment: Vec::new(),
@@ -108,6 +109,20 @@ impl Plan {
     pub fn proxy(mut self, line: &str) -> Self {
         writeln!(self.proxy, "{line}").unwrap();
         self
+    }
+
+    /// Unlisted hosts may be on loopback, where all the upstreams of the tests are.
+    pub fn loopback_tunnels(self) -> Self {
+        self.proxy("unlisted = \"tunnel\"").proxy("unlisted_private = true")
+    }
+
+    /// Another zone than the embedded one.
+    pub fn zone_at(self, issuer: &Issuer) -> Self {
+        let (id, secret) = issuer::CLIENT;
+        let mut plan = self.secret("zone", secret);
+        plan.zone =
+            Some(format!("issuer = \"{}\"\nclient_id = \"{id}\"\nclient_secret = \"zone\"", issuer.url()));
+        plan
     }
 
     /// A secret in a file of its own, 0600.
@@ -159,10 +174,11 @@ impl Plan {
     pub fn write(self) -> World {
         let [proxy_port, zone_port, whoami_port] = [free_port(), free_port(), free_port()];
         let home = self.folder.path().to_owned();
+        let zone = self.zone.unwrap_or_else(|| format!("listen = \"127.0.0.1:{zone_port}\""));
         let text = format!(
-            "[proxy]\nlisten = \"127.0.0.1:{proxy_port}\"\n{}\n[zone]\nlisten = \"127.0.0.1:{zone_port}\"\n\n\
-             [whoami]\nlisten = \"127.0.0.1:{whoami_port}\"\n\n{}\n{}",
-            self.proxy, self.policy, self.sections
+            "[proxy]\nlisten = \"127.0.0.1:{proxy_port}\"\n{}\n[zone]\n{zone}\n\n\
+             [whoami]\nlisten = \"127.0.0.1:{whoami_port}\"\n\n{}",
+            self.proxy, self.sections
         );
         fs::write(home.join("proxy.toml"), text).unwrap();
         let policies = home.join("policies");

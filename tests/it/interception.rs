@@ -243,6 +243,7 @@ async fn a_plain_resource_on_loopback_is_reached_by_the_absolute_form() {
     let up = Upstream::plain().await;
     let port = up.port();
     let listing = Listing::bare(&format!("http://127.0.0.1:{port}"), "127.0.0.1")
+        .line("scheme = \"http\"")
         .line(&format!("port = {port}"))
         .line("credential = { source = \"stored\", secret = \"api\" }")
         .line("private = true");
@@ -311,7 +312,7 @@ async fn tunnels_open_in_parallel() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unlisted_host_is_tunnelled_untouched_and_recorded() {
     let up = Upstream::tls(&["127.0.0.1"], &[b"http/1.1"]).await;
-    let world = Plan::new().loopback_tunnels().permit_all().start().await;
+    let world = Plan::new().loopback_tunnels(&[up.port()]).permit_all().start().await;
     let session = world.session("claude").await;
     let authority = format!("127.0.0.1:{}", up.port());
     // Only the upstream's own certificate is trusted here.

@@ -74,7 +74,7 @@ async fn a_denied_request_reaches_neither_the_upstream_nor_the_token_endpoint() 
     let record = world.record_of("/echo").await;
     assert_eq!(record.decided["id"], problem["record"]);
     assert_eq!(record.decided["action"], "write");
-    assert!(record.decided["decision"].as_str().unwrap().starts_with("den"), "{record:#?}");
+    assert_eq!(record.decided["decision"], "deny");
     assert_eq!(record.completed["status"], 403);
     let answer = session.get(UP, "/bytes?n=3").await;
     assert_eq!((answer.status, answer.text()), (200, "xxx".to_owned()));
@@ -140,11 +140,15 @@ async fn a_full_disk_stops_the_forwarding() {
             break;
         }
     }
-    let problem = refused.expect("a full disk is noticed").problem(503);
+    let refused = refused.expect("a full disk is noticed");
+    assert!([500, 503].contains(&refused.status), "{refused:?}");
+    let problem = refused.problem(refused.status);
     assert!(problem["detail"].as_str().unwrap().contains("ledger"), "{problem:#}");
     std::fs::remove_file(&filler).unwrap();
-    until("the ledger to recover", || (std::fs::read_dir(&audit).unwrap().count() > 0).then_some(())).await;
-    assert_eq!(session.get(UP, "/after").await.status, 200);
+    let deadline = tokio::time::Instant::now() + crate::world::PATIENCE;
+    while session.get(UP, "/after").await.status != 200 {
+        assert!(tokio::time::Instant::now() < deadline, "the ledger never recovers");
+    }
     world.valetkey(&["audit", "verify"]).await.expect(0);
 }
 
@@ -198,9 +202,8 @@ async fn a_refused_token_is_dropped_and_a_short_body_is_sent_once_more() {
     let listing = Listing::of(UP, &up).line("credential = \"client-credentials\"");
     let world = Plan::new().zone_at(&issuer).resource(&listing).permit_all().start().await;
     let session = world.session("claude").await;
-    let answer = session.get(UP, "/once-unauthorized").await;
-    // The first token was refused, and so was every token never seen before: the second try is refused as well.
-    assert_eq!(answer.status, 401);
+    let answer = session.post(UP, "/once-unauthorized", "twice").await;
+    assert_eq!((answer.status, answer.text()), (200, "twice".to_owned()));
     assert_eq!(issuer.asked().len(), 2, "one fresh token, not more");
     let tokens: Vec<_> = up.requests().iter().map(|seen| seen.header("authorization").unwrap().to_owned()).collect();
     assert_eq!(tokens.len(), 2);

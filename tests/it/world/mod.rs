@@ -59,6 +59,8 @@ pub struct Plan {
     sections: String,
     policies: Vec<(String, String)>,
     environment: Vec<(String, String)>,
+    /// Where the agents' proxy, the zone and whoami will listen.
+    pub ports: [u16; 3],
 }
 
 /// One `[[resource]]`, with everything that a test may want otherwise.
@@ -92,6 +94,7 @@ impl Plan {
             sections: String::new(),
             policies: Vec::new(),
             environment: Vec::new(),
+            ports: std::array::from_fn(|_| free_port()),
         }
     }
 
@@ -111,9 +114,11 @@ impl Plan {
         self
     }
 
-    /// Unlisted hosts may be on loopback, where all the upstreams of the tests are.
-    pub fn loopback_tunnels(self) -> Self {
-        self.proxy("unlisted = \"tunnel\"").proxy("unlisted_private = true")
+    /// Unlisted hosts may be on loopback, where all the upstreams of the tests are, at these ports.
+    pub fn loopback_tunnels(self, ports: &[u16]) -> Self {
+        self.proxy("unlisted = \"tunnel\"")
+            .proxy("private_tunnels = [\"127.0.0.1\", \"localhost\"]")
+            .proxy(&format!("tunnel_ports = {ports:?}"))
     }
 
     /// Another zone than the embedded one.
@@ -172,12 +177,12 @@ impl Plan {
 
     /// Writes the files only.
     pub fn write(self) -> World {
-        let [proxy_port, zone_port, whoami_port] = [free_port(), free_port(), free_port()];
+        let [proxy_port, zone_port, whoami_port] = self.ports;
         let home = self.folder.path().to_owned();
         let zone = self.zone.unwrap_or_else(|| format!("listen = \"127.0.0.1:{zone_port}\""));
         let text = format!(
             "[proxy]\nlisten = \"127.0.0.1:{proxy_port}\"\n{}\n[zone]\n{zone}\n\n\
-             [whoami]\nlisten = \"127.0.0.1:{whoami_port}\"\n\n{}",
+             [whoami]\nlisten = \"127.0.0.1:{whoami_port}\"\n\n[policy]\nfolder = \"policies\"\n\n{}",
             self.proxy, self.sections
         );
         fs::write(home.join("proxy.toml"), text).unwrap();

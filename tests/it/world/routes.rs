@@ -176,7 +176,9 @@ async fn once_unauthorized(memory: &Memory, index: usize, request: Request<Incom
     let token = request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
     let body = request.into_body().collect().await.unwrap().to_bytes();
     memory.requests.lock().unwrap()[index].body_bytes = body.len() as u64;
-    if memory.refused_tokens.lock().unwrap().insert(token.unwrap_or_default()) {
+    let token = token.unwrap_or_default();
+    // The first token that comes is refused for ever, every other one is good.
+    if memory.refused_token.lock().unwrap().get_or_insert_with(|| token.clone()) == &token {
         return with(401, &[("www-authenticate", "Bearer error=\"invalid_token\"")]);
     }
     Response::new(full(body))

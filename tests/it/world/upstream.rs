@@ -1,7 +1,6 @@
 //! An upstream that remembers: what came, byte for byte as far as a server can tell.
 
 use std::collections::HashMap;
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -49,7 +48,7 @@ pub struct Remembered {
 /// What the routes share with the test.
 pub struct Memory {
     pub requests: Mutex<Vec<Remembered>>,
-    pub refused_tokens: Mutex<HashSet<String>>,
+    pub refused_token: Mutex<Option<String>>,
     pub pages: Mutex<HashMap<String, (String, Bytes)>>,
     pub git_root: Mutex<Option<std::path::PathBuf>>,
     pub gate: Semaphore,
@@ -106,7 +105,7 @@ impl Upstream {
         let address = listener.local_addr().unwrap();
         let memory = Arc::new(Memory {
             requests: Mutex::default(),
-            refused_tokens: Mutex::default(),
+            refused_token: Mutex::default(),
             pages: Mutex::default(),
             git_root: Mutex::default(),
             gate: Semaphore::new(0),

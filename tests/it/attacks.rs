@@ -107,14 +107,21 @@ async fn connect_targets_that_two_parsers_read_differently_are_refused() {
         ("backslash", "up.example.test\\.evil:443"),
     ];
     for (name, target) in targets {
-        let head = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: {}\r\n\r\n", session.basic());
+        let head =
+            format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: {}\r\n\r\n", session.basic());
         findings.expect(&format!("{name}: `{target}`"), session.raw(head.as_bytes()).await.status, &[400, CLOSED]);
     }
     let heads = [
         ("Host disagrees", "CONNECT up.example.test:443 HTTP/1.1\r\nHost: other.example.test:443\r\n"),
-        ("two Hosts", "CONNECT up.example.test:443 HTTP/1.1\r\nHost: up.example.test:443\r\nHost: other.example.test:443\r\n"),
+        (
+            "two Hosts",
+            "CONNECT up.example.test:443 HTTP/1.1\r\nHost: up.example.test:443\r\nHost: other.example.test:443\r\n",
+        ),
         ("a body", "CONNECT up.example.test:443 HTTP/1.1\r\nHost: up.example.test:443\r\nContent-Length: 5\r\n"),
-        ("chunked", "CONNECT up.example.test:443 HTTP/1.1\r\nHost: up.example.test:443\r\nTransfer-Encoding: chunked\r\n"),
+        (
+            "chunked",
+            "CONNECT up.example.test:443 HTTP/1.1\r\nHost: up.example.test:443\r\nTransfer-Encoding: chunked\r\n",
+        ),
     ];
     for (name, head) in heads {
         let head = format!("{head}Proxy-Authorization: {}\r\n\r\n", session.basic());
@@ -144,16 +151,44 @@ async fn the_proxys_port_speaks_http_1_to_proxies_clients_only() {
     let auth = format!("Proxy-Authorization: {}\r\n", session.basic());
     let mut findings = Findings::default();
     let cases = [
-        ("22 HTTP/2 by prior knowledge", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_owned(), &[400, 505, CLOSED][..]),
+        (
+            "22 HTTP/2 by prior knowledge",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_owned(),
+            &[400, 505, CLOSED][..],
+        ),
         ("90 origin-form", format!("GET / HTTP/1.1\r\nHost: up.example.test\r\n{auth}\r\n"), &[400]),
-        ("90 origin-form to itself", format!("GET /status HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", world.proxy_port), &[400]),
-        ("90 a form post", "POST / HTTP/1.1\r\nHost: evil.test\r\nOrigin: http://evil.test\r\nContent-Length: 3\r\n\r\na=b".to_owned(), &[400]),
+        (
+            "90 origin-form to itself",
+            format!("GET /status HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", world.proxy_port),
+            &[400],
+        ),
+        (
+            "90 a form post",
+            "POST / HTTP/1.1\r\nHost: evil.test\r\nOrigin: http://evil.test\r\nContent-Length: 3\r\n\r\na=b".to_owned(),
+            &[400],
+        ),
         ("38 asterisk", format!("OPTIONS * HTTP/1.1\r\nHost: up.example.test\r\n{auth}\r\n"), &[400, 405]),
-        ("38 authority-form", format!("GET up.example.test:443 HTTP/1.1\r\nHost: up.example.test:443\r\n{auth}\r\n"), &[400]),
-        ("absolute https", format!("GET https://up.example.test/ HTTP/1.1\r\nHost: up.example.test\r\n{auth}\r\n"), &[400]),
+        (
+            "38 authority-form",
+            format!("GET up.example.test:443 HTTP/1.1\r\nHost: up.example.test:443\r\n{auth}\r\n"),
+            &[400],
+        ),
+        (
+            "absolute https",
+            format!("GET https://up.example.test/ HTTP/1.1\r\nHost: up.example.test\r\n{auth}\r\n"),
+            &[400],
+        ),
         ("absolute ftp", format!("GET ftp://up.example.test/ HTTP/1.1\r\nHost: up.example.test\r\n{auth}\r\n"), &[400]),
-        ("9 absolute and Host disagree", format!("GET http://up.example.test/ HTTP/1.1\r\nHost: other.example.test\r\n{auth}\r\n"), &[400, 421]),
-        ("absolute with user-info", format!("GET http://a@up.example.test/ HTTP/1.1\r\nHost: up.example.test\r\n{auth}\r\n"), &[400]),
+        (
+            "9 absolute and Host disagree",
+            format!("GET http://up.example.test/ HTTP/1.1\r\nHost: other.example.test\r\n{auth}\r\n"),
+            &[400, 421],
+        ),
+        (
+            "absolute with user-info",
+            format!("GET http://a@up.example.test/ HTTP/1.1\r\nHost: up.example.test\r\n{auth}\r\n"),
+            &[400],
+        ),
         ("HTTP/0.9", "GET /\r\n\r\n".to_owned(), &[400, CLOSED]),
         ("TLS", "\x16\x03\x01\0\x05hello\r\n\r\n".to_owned(), &[400, CLOSED]),
     ];
@@ -183,8 +218,16 @@ async fn heads_that_two_parsers_read_differently_are_refused() {
         ("2 another listed host", fields("Host: other.example.test\r\n"), &[421]),
         ("2 an unlisted host", fields("Host: evil.test\r\n"), &[421]),
         ("2 another port", fields("Host: up.example.test:8443\r\n"), misdirected),
-        ("9 absolute-form of another host", "GET https://other.example.test/ HTTP/1.1\r\nHost: up.example.test\r\n\r\n".into(), misdirected),
-        ("9 absolute-form over http", "GET http://up.example.test/ HTTP/1.1\r\nHost: up.example.test\r\n\r\n".into(), misdirected),
+        (
+            "9 absolute-form of another host",
+            "GET https://other.example.test/ HTTP/1.1\r\nHost: up.example.test\r\n\r\n".into(),
+            misdirected,
+        ),
+        (
+            "9 absolute-form over http",
+            "GET http://up.example.test/ HTTP/1.1\r\nHost: up.example.test\r\n\r\n".into(),
+            misdirected,
+        ),
         ("10 no Host", fields(""), bad),
         ("10 two Hosts", fields("Host: up.example.test\r\nHost: up.example.test\r\n"), bad),
         ("10 two different Hosts", fields("Host: up.example.test\r\nHost: other.example.test\r\n"), bad),
@@ -205,7 +248,11 @@ async fn heads_that_two_parsers_read_differently_are_refused() {
         ("29 a parameter", body("Transfer-Encoding: chunked;q=1\r\n", "0\r\n\r\n"), bad),
         ("29 xchunked", body("Transfer-Encoding: xchunked\r\n", "0\r\n\r\n"), bad),
         ("29 vertical tab", body("Transfer-Encoding: \x0bchunked\r\n", "0\r\n\r\n"), bad),
-        ("29 chunked in HTTP/1.0", "POST / HTTP/1.0\r\nHost: up.example.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into(), bad),
+        (
+            "29 chunked in HTTP/1.0",
+            "POST / HTTP/1.0\r\nHost: up.example.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".into(),
+            bad,
+        ),
         ("29 leading zeros", body("Content-Length: 003\r\n", "abc"), bad),
         ("29 plus", body("Content-Length: +3\r\n", "abc"), bad),
         ("29 minus", body("Content-Length: -3\r\n", "abc"), bad),
@@ -223,7 +270,11 @@ async fn heads_that_two_parsers_read_differently_are_refused() {
         ("30 bare LF", "GET / HTTP/1.1\nHost: up.example.test\n\n\r\n\r\n".into(), bad),
         ("30 one bare LF", "GET / HTTP/1.1\r\nHost: up.example.test\nX-A: b\r\n\r\n".into(), bad),
         ("30 no colon", fields("Host: up.example.test\r\nnonsense\r\n"), bad),
-        ("38 inner CONNECT", "CONNECT up.example.test:443 HTTP/1.1\r\nHost: up.example.test:443\r\n\r\n".into(), &[400, 405]),
+        (
+            "38 inner CONNECT",
+            "CONNECT up.example.test:443 HTTP/1.1\r\nHost: up.example.test:443\r\n\r\n".into(),
+            &[400, 405],
+        ),
         ("38 TRACE", "TRACE / HTTP/1.1\r\nHost: up.example.test\r\n\r\n".into(), &[400, 405]),
         ("38 asterisk", get("*"), &[400, 405]),
         ("38 authority-form", get("up.example.test:443"), bad),
@@ -289,8 +340,16 @@ async fn http_2_fields_that_two_parsers_read_differently_are_refused() {
         ("8 http", get().with(":scheme", "http"), bad),
         ("8 ftp", get().with(":scheme", "ftp"), bad),
         ("8 no scheme", get().without(":scheme"), bad),
-        ("33 shorter than told", H2Case::get(UP, "/upload").with(":method", "POST").with("content-length", "9").data(b"abc"), &[400, 502, CLOSED]),
-        ("33 longer than told", H2Case::get(UP, "/upload").with(":method", "POST").with("content-length", "2").data(b"abc"), &[400, 502, CLOSED]),
+        (
+            "33 shorter than told",
+            H2Case::get(UP, "/upload").with(":method", "POST").with("content-length", "9").data(b"abc"),
+            &[400, 502, CLOSED],
+        ),
+        (
+            "33 longer than told",
+            H2Case::get(UP, "/upload").with(":method", "POST").with("content-length", "2").data(b"abc"),
+            &[400, 502, CLOSED],
+        ),
         ("29 two lengths", get().with("content-length", "0").with("content-length", "0"), bad),
         ("34 line break in a value", get().with("x-a", "b\r\nevil: yes"), bad),
         ("34 NUL in a value", get().with("x-a", "b\0c"), bad),
@@ -304,9 +363,29 @@ async fn http_2_fields_that_two_parsers_read_differently_are_refused() {
         ("34 proxy-connection", get().with("proxy-connection", "close"), bad),
         ("34 upgrade", get().with("upgrade", "websocket"), bad),
         ("34 te", get().with("te", "gzip"), bad),
-        ("34 late pseudo-header", H2Case { fields: vec![(":method".into(), "GET".into()), ("x-a".into(), "b".into()), (":scheme".into(), "https".into()), (":authority".into(), UP.into()), (":path".into(), "/".into())], data: None }, bad),
+        (
+            "34 late pseudo-header",
+            H2Case {
+                fields: vec![
+                    (":method".into(), "GET".into()),
+                    ("x-a".into(), "b".into()),
+                    (":scheme".into(), "https".into()),
+                    (":authority".into(), UP.into()),
+                    (":path".into(), "/".into()),
+                ],
+                data: None,
+            },
+            bad,
+        ),
         ("34 unknown pseudo-header", get().with(":evil", "x"), bad),
-        ("38 inner CONNECT", H2Case { fields: vec![(":method".into(), "CONNECT".into()), (":authority".into(), "up.example.test:443".into())], data: None }, &[400, 405, CLOSED]),
+        (
+            "38 inner CONNECT",
+            H2Case {
+                fields: vec![(":method".into(), "CONNECT".into()), (":authority".into(), "up.example.test:443".into())],
+                data: None,
+            },
+            &[400, 405, CLOSED],
+        ),
         ("38 TRACE", get().with(":method", "TRACE"), &[400, 405, CLOSED]),
         ("38 asterisk", path("*"), &[400, 405, CLOSED]),
         ("43 dot segments", path("/a/../b"), bad),
@@ -352,14 +431,17 @@ async fn fields_that_must_not_travel_do_not() {
         ("45 override", "x-http-method", "DELETE-stolen-marker"),
         ("45 override", "x-method-override", "DELETE-stolen-marker"),
     ];
-    let mut text = format!("GET /echo HTTP/1.1\r\nHost: {UP}\r\nConnection: x-nominated\r\nX-Nominated: stolen-marker\r\n");
+    let mut text =
+        format!("GET /echo HTTP/1.1\r\nHost: {UP}\r\nConnection: x-nominated\r\nX-Nominated: stolen-marker\r\n");
     let mut case = H2Case::get(UP, "/echo");
     for (_, name, value) in never {
         write!(text, "{name}: {value}\r\n").unwrap();
         case = case.with(name, value);
     }
     text.push_str("Proxy-Connection: keep-alive\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n");
-    text.push_str("authorization: Bearer stolen-marker-1\r\nAUTHORIZATION: Bearer stolen-marker-2\r\nX-Kept: yes\r\n\r\n");
+    text.push_str(
+        "authorization: Bearer stolen-marker-1\r\nAUTHORIZATION: Bearer stolen-marker-2\r\nX-Kept: yes\r\n\r\n",
+    );
     let case = case.with("authorization", "Bearer stolen-marker-1").with("x-kept", "yes");
     assert_eq!(session.raw_inside(UP, text.as_bytes()).await.status, 200);
     assert_eq!(case.send(session.tls(UP, &["h2"]).await).await, 200);
@@ -426,7 +508,8 @@ async fn each_pipelined_request_is_decided_by_itself() {
     let world = plan.start().await;
     let session = world.session("claude").await;
     let mut stream = session.tls(UP, &["http/1.1"]).await;
-    let both = "GET /echo HTTP/1.1\r\nHost: up.example.test\r\n\r\nGET /secret HTTP/1.1\r\nHost: up.example.test\r\n\r\n";
+    let both =
+        "GET /echo HTTP/1.1\r\nHost: up.example.test\r\n\r\nGET /secret HTTP/1.1\r\nHost: up.example.test\r\n\r\n";
     stream.write_all(both.as_bytes()).await.unwrap();
     assert_eq!(read_answer(&mut stream).await.status, 200);
     assert_eq!(read_answer(&mut stream).await.status, 403);
@@ -511,7 +594,8 @@ async fn the_proxy_is_no_way_into_private_networks() {
     let world = Plan::usual(&up)
         .proxy("unlisted = \"tunnel\"")
         .proxy(&format!("tunnel_ports = [80, 443, {}]", up.port()))
-        .start().await;
+        .start()
+        .await;
     let session = world.session("claude").await;
     let port = up.port();
     let mut findings = Findings::default();
@@ -546,7 +630,10 @@ async fn the_proxy_is_no_way_into_private_networks() {
             Err(answer) => answer.status,
         };
         findings.expect(&format!("80 {target}"), status, &[400, 403]);
-        let head = format!("GET http://{target}/echo HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: {}\r\n\r\n", session.basic());
+        let head = format!(
+            "GET http://{target}/echo HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: {}\r\n\r\n",
+            session.basic()
+        );
         findings.expect(&format!("80 plain {target}"), session.raw(head.as_bytes()).await.status, &[400, 403]);
     }
     assert_eq!(up.connections(), 0);

@@ -86,13 +86,27 @@ async fn a_line_that_is_changed_removed_inserted_or_swapped_is_named() {
     let edits: [(&str, Vec<String>); 5] = [
         ("changed", lines.iter().map(|line| line.replacen("/echo/1", "/echo/7", 1)).collect()),
         ("removed", lines.iter().enumerate().filter(|(at, _)| *at != 3).map(|(_, line)| (*line).to_owned()).collect()),
-        ("inserted", lines.iter().enumerate().flat_map(|(at, line)| vec![(*line).to_owned(); 1 + usize::from(at == 3)]).collect()),
+        (
+            "inserted",
+            lines
+                .iter()
+                .enumerate()
+                .flat_map(|(at, line)| vec![(*line).to_owned(); 1 + usize::from(at == 3)])
+                .collect(),
+        ),
         ("swapped", {
             let mut lines: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
             lines.swap(2, 3);
             lines
         }),
-        ("spaced", lines.iter().enumerate().map(|(at, line)| if at == 3 { line.replacen(':', ": ", 1) } else { (*line).to_owned() }).collect()),
+        (
+            "spaced",
+            lines
+                .iter()
+                .enumerate()
+                .map(|(at, line)| if at == 3 { line.replacen(':', ": ", 1) } else { (*line).to_owned() })
+                .collect(),
+        ),
     ];
     for (name, lines) in edits {
         fs::write(&file, lines.join("\n") + "\n").unwrap();

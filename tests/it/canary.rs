@@ -187,7 +187,8 @@ async fn files_and_folders_of_the_daemon_are_for_its_user_only() {
     files_below(&world.home().join("state"), &mut files);
     for file in files {
         let mode = fs::metadata(&file).unwrap().permissions().mode() & 0o777;
-        let public = file.extension().is_some_and(|extension| extension == "pem") && !file.to_string_lossy().contains("key");
+        let public =
+            file.extension().is_some_and(|extension| extension == "pem") && !file.to_string_lossy().contains("key");
         assert!(mode & 0o022 == 0 && (public || mode & 0o077 == 0), "{}: {mode:o}", file.display());
     }
     let socket = fs::metadata(world.home().join("run/control.sock")).unwrap().permissions().mode() & 0o777;

@@ -31,7 +31,8 @@ async fn a_run_ends_as_its_command_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn arguments_and_the_working_folder_reach_the_command_as_they_are() {
     let world = Plan::new().permit_all().start().await;
-    let outcome = world.run("sh", &["sh", "-c", "printf '%s|' \"$@\"; pwd", "sh", "a b", "--agent", "*", ""]).await.expect(0);
+    let outcome =
+        world.run("sh", &["sh", "-c", "printf '%s|' \"$@\"; pwd", "sh", "a b", "--agent", "*", ""]).await.expect(0);
     let here = world.home().canonicalize().unwrap();
     assert_eq!(outcome.stdout.trim_end(), format!("a b|--agent|*||{}", here.display()));
 }
@@ -47,8 +48,17 @@ async fn a_run_gives_its_command_the_environment_that_clients_look_for() {
     for name in ["NO_PROXY", "no_proxy"] {
         assert_eq!(session.variable(name), "localhost,127.0.0.1,::1", "{name}");
     }
-    let bundles = ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT", "AWS_CA_BUNDLE",
-        "CARGO_HTTP_CAINFO", "npm_config_cafile", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"];
+    let bundles = [
+        "SSL_CERT_FILE",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "GIT_SSL_CAINFO",
+        "PIP_CERT",
+        "AWS_CA_BUNDLE",
+        "CARGO_HTTP_CAINFO",
+        "npm_config_cafile",
+        "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    ];
     for name in bundles {
         assert_eq!(session.variable(name), world.home().join("state/ca/bundle.pem").to_str().unwrap(), "{name}");
     }
@@ -71,7 +81,15 @@ async fn a_run_gives_its_command_the_environment_that_clients_look_for() {
 async fn a_signal_to_the_run_reaches_the_command() {
     let world = Plan::new().permit_all().start().await;
     let mut child = tokio::process::Command::new(env!("CARGO_BIN_EXE_valetkey"))
-        .args(["run", "--agent", "sh", "--", "sh", "-c", "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done"])
+        .args([
+            "run",
+            "--agent",
+            "sh",
+            "--",
+            "sh",
+            "-c",
+            "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done",
+        ])
         .env("VALETKEY_HOME", world.home())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -108,10 +126,8 @@ async fn a_run_starts_the_daemon_when_none_runs() {
     assert!(world.home().join("state/daemon.log").exists());
     world.valetkey(&["status"]).await.expect(0);
     world.valetkey(&["stop"]).await.expect(0);
-    until("the daemon to end", || {
-        std::net::TcpStream::connect(("127.0.0.1", world.proxy_port)).is_err().then_some(())
-    })
-    .await;
+    until("the daemon to end", || std::net::TcpStream::connect(("127.0.0.1", world.proxy_port)).is_err().then_some(()))
+        .await;
     world.valetkey(&["status"]).await.expect(69);
 }
 

@@ -50,7 +50,8 @@ async fn curl_speaks_both_versions() {
         let up = Upstream::both().await;
         let world = World::usual(&up).await;
         let format = "\n%{http_version} %{http_code}";
-        let outcome = world.run("curl", &["curl", "-sS", flag, "-w", format, "-d", "a=b", "https://up.example.test/echo"]).await;
+        let outcome =
+            world.run("curl", &["curl", "-sS", flag, "-w", format, "-d", "a=b", "https://up.example.test/echo"]).await;
         let outcome = outcome.expect(0);
         let said = if version == Version::HTTP_2 { "\n2 200" } else { "\n1.1 200" };
         assert!(outcome.stdout.ends_with(said), "{outcome:?}");
@@ -120,8 +121,21 @@ async fn pip_downloads_from_an_index() {
     up.page("/simple/demo/", "text/html", "<a href=\"/files/demo-1.0-py3-none-any.whl\">demo-1.0-py3-none-any.whl</a>");
     up.page("/files/demo-1.0-py3-none-any.whl", "application/octet-stream", fs::read(&wheel).unwrap());
     let target = world.home().join("downloads");
-    let command = [python.to_str().unwrap(), "-m", "pip", "--no-cache-dir", "--disable-pip-version-check", "download",
-        "--no-deps", "-q", "-d", target.to_str().unwrap(), "--index-url", "https://pypi.example.test/simple/", "demo"];
+    let command = [
+        python.to_str().unwrap(),
+        "-m",
+        "pip",
+        "--no-cache-dir",
+        "--disable-pip-version-check",
+        "download",
+        "--no-deps",
+        "-q",
+        "-d",
+        target.to_str().unwrap(),
+        "--index-url",
+        "https://pypi.example.test/simple/",
+        "demo",
+    ];
     world.run("pip", &command).await.expect(0);
     assert!(target.join("demo-1.0-py3-none-any.whl").exists());
     injected(&up);
@@ -150,11 +164,17 @@ async fn python_requests_httpx_aiohttp_and_urllib() {
     let world = World::usual(&up).await;
     let url = "https://up.example.test/echo";
     let programs = [
-        format!("import requests; r = requests.post('{url}', json={{'a': 1}}); assert r.status_code == 200, r; s = requests.Session(); [s.get('{url}').raise_for_status() for _ in range(3)]"),
+        format!(
+            "import requests; r = requests.post('{url}', json={{'a': 1}}); assert r.status_code == 200, r; s = requests.Session(); [s.get('{url}').raise_for_status() for _ in range(3)]"
+        ),
         format!("import httpx; r = httpx.get('{url}'); assert r.status_code == 200, r"),
-        format!("import httpx\nwith httpx.Client(http2=True) as c:\n  r = c.get('{url}'); assert (r.status_code, r.http_version) == (200, 'HTTP/2'), (r, r.http_version)"),
+        format!(
+            "import httpx\nwith httpx.Client(http2=True) as c:\n  r = c.get('{url}'); assert (r.status_code, r.http_version) == (200, 'HTTP/2'), (r, r.http_version)"
+        ),
         format!("import urllib.request; assert urllib.request.urlopen('{url}').status == 200"),
-        format!("import aiohttp, asyncio\nasync def main():\n  async with aiohttp.ClientSession(trust_env=True) as s:\n    async with s.get('{url}') as r: assert r.status == 200, r\nasyncio.run(main())"),
+        format!(
+            "import aiohttp, asyncio\nasync def main():\n  async with aiohttp.ClientSession(trust_env=True) as s:\n    async with s.get('{url}') as r: assert r.status == 200, r\nasyncio.run(main())"
+        ),
     ];
     for program in programs {
         python(&world, &program).await;
@@ -196,7 +216,8 @@ async fn node_by_itself_where_it_knows_proxies() {
     }
     let up = Upstream::both().await;
     let world = World::usual(&up).await;
-    let program = "const r = await fetch('https://up.example.test/echo'); if (r.status !== 200) throw new Error(r.status);\n";
+    let program =
+        "const r = await fetch('https://up.example.test/echo'); if (r.status !== 200) throw new Error(r.status);\n";
     node(&world, &[], program).await;
     injected(&up);
 }

@@ -38,7 +38,8 @@ async fn whoami_answers_nobody_without_a_token() {
     assert!(direct.to_lowercase().contains("www-authenticate: bearer"), "{direct}");
     assert!(direct.contains("resource_metadata="), "{direct}");
     let forged = ["-H", "Authorization: Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290In0."];
-    let forged = std::process::Command::new("curl").args(["-sS", "-i", "--noproxy", "*"]).args(forged).arg(&url).output();
+    let forged =
+        std::process::Command::new("curl").args(["-sS", "-i", "--noproxy", "*"]).args(forged).arg(&url).output();
     let forged = String::from_utf8(forged.unwrap().stdout).unwrap();
     assert!(forged.starts_with("HTTP/1.1 401") && forged.contains("invalid_token"), "{forged}");
 }
@@ -47,7 +48,8 @@ async fn whoami_answers_nobody_without_a_token() {
 async fn a_request_leaves_with_the_token_and_without_the_agents_own() {
     let up = Upstream::h1().await;
     let world = World::usual(&up).await;
-    let command = ["curl", "-sS", "--http1.1", "-H", "Authorization: Bearer the-agents-own", "https://up.example.test/echo?q=1"];
+    let command =
+        ["curl", "-sS", "--http1.1", "-H", "Authorization: Bearer the-agents-own", "https://up.example.test/echo?q=1"];
     let outcome = world.run("claude", &command).await.expect(0);
     assert_eq!(outcome.json()["target"], "/echo?q=1");
     let seen = up.only_request();
@@ -93,7 +95,8 @@ async fn the_decision_is_written_before_the_upstream_sees_a_byte() {
     let request = session.get(UP, "/slow");
     let watch = async {
         until("the request to arrive", || (up.requests().len() == 1).then_some(())).await;
-        let of_slow = |kind: &str| world.ledger().iter().filter(|line| line["kind"] == kind && line["path"] == "/slow").count();
+        let of_slow =
+            |kind: &str| world.ledger().iter().filter(|line| line["kind"] == kind && line["path"] == "/slow").count();
         let (decided, completed) = (of_slow("decided"), of_slow("completed"));
         up.release(1);
         assert_eq!((decided, completed), (1, 0));
@@ -223,4 +226,19 @@ async fn a_token_is_fetched_once_for_many_requests_and_per_agent() {
     let other = world.session("codex").await;
     assert_eq!(other.get(UP, "/echo").await.status, 200);
     assert_eq!(issuer.asked().len(), 2, "another agent gets a token of its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_has_run_out_is_never_sent() {
+    let up = Upstream::h1().await;
+    let issuer = Issuer::honest().await;
+    issuer.expires_in(1);
+    let listing = Listing::of(UP, &up).line("credential = \"client-credentials\"");
+    let world = Plan::new().zone_at(&issuer).resource(&listing).permit_all().start().await;
+    let session = world.session("claude").await;
+    assert_eq!(session.get(UP, "/echo").await.status, 200);
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    assert_eq!(session.get(UP, "/echo").await.status, 200);
+    let seen = up.requests();
+    assert_ne!(seen[0].header("authorization"), seen[1].header("authorization"));
 }

@@ -146,7 +146,10 @@ async fn a_token_endpoint_that_is_down_or_lies_is_a_bad_gateway_and_is_not_hamme
         ("server error", Mood::Says(500, "<html>oops</html>")),
         ("no JSON", Mood::Says(200, "access granted")),
         ("no token", Mood::Says(200, "{\"token_type\":\"Bearer\",\"expires_in\":60}")),
-        ("line break", Mood::Says(200, "{\"access_token\":\"a\\r\\nX-Evil: yes\",\"token_type\":\"Bearer\",\"expires_in\":60}")),
+        (
+            "line break",
+            Mood::Says(200, "{\"access_token\":\"a\\r\\nX-Evil: yes\",\"token_type\":\"Bearer\",\"expires_in\":60}"),
+        ),
         ("another type", Mood::Says(200, "{\"access_token\":\"a\",\"token_type\":\"mac\",\"expires_in\":60}")),
         ("negative life", Mood::Says(200, "{\"access_token\":\"a\",\"token_type\":\"Bearer\",\"expires_in\":-1}")),
     ];

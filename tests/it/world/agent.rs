@@ -106,11 +106,6 @@ impl Session {
         format!("Basic {}", STANDARD.encode(self.proxy().0))
     }
 
-    /// The process id of `valetkey run`.
-    pub fn pid(&self) -> u32 {
-        self.child.id().unwrap()
-    }
-
     /// Closes stdin of the child, so that it ends, and waits for `run`.
     pub async fn close(mut self) -> Option<i32> {
         drop(self.child.stdin.take());
@@ -200,8 +195,7 @@ impl Session {
     pub async fn h2(&self, host: &str) -> http2::SendRequest<Body> {
         let stream = self.tls(host, &["h2"]).await;
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        let (sender, connection) =
-            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         sender
     }
@@ -272,12 +266,7 @@ impl Answer {
 pub async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> Answer {
     within("an answer", async {
         let mut head = Vec::new();
-        let closed = Answer {
-            status: 0,
-            headers: HeaderMap::new(),
-            body: Bytes::new(),
-            trailers: HeaderMap::new(),
-        };
+        let closed = Answer { status: 0, headers: HeaderMap::new(), body: Bytes::new(), trailers: HeaderMap::new() };
         while !head.ends_with(b"\r\n\r\n") {
             match stream.read_u8().await {
                 Ok(byte) => head.push(byte),
@@ -290,10 +279,8 @@ pub async fn read_answer(stream: &mut (impl AsyncRead + Unpin)) -> Answer {
         let status: u16 = first.split(' ').nth(1).unwrap_or_default().parse().unwrap_or_default();
         let mut headers = HeaderMap::new();
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-            headers.append(
-                hyper::header::HeaderName::from_bytes(name.as_bytes()).unwrap(),
-                value.trim().parse().unwrap(),
-            );
+            headers
+                .append(hyper::header::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.trim().parse().unwrap());
         }
         let length = headers.get("content-length").map_or(0, |value| value.to_str().unwrap().parse().unwrap());
         let mut body = vec![0; length];

@@ -138,7 +138,8 @@ fn status(block: &[u8]) -> u16 {
         0x48 | 0x08 | 0x18 => {
             let length = usize::from(block[1] & 0x7f);
             let value = &block[2..2 + length];
-            let digits = if block[1] & 0x80 == 0 { String::from_utf8(value.to_vec()).unwrap() } else { huffman_digits(value) };
+            let digits =
+                if block[1] & 0x80 == 0 { String::from_utf8(value.to_vec()).unwrap() } else { huffman_digits(value) };
             digits.parse().unwrap_or_else(|_| panic!("`{digits}` is no status"))
         }
         other => panic!("no :status first, but {other:#x}"),

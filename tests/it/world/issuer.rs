@@ -56,11 +56,8 @@ impl Issuer {
     pub async fn honest() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::new(State {
-            mood: Mutex::new(Mood::Honest),
-            asked: Mutex::default(),
-            expires_in: Mutex::new(600),
-        });
+        let state =
+            Arc::new(State { mood: Mutex::new(Mood::Honest), asked: Mutex::default(), expires_in: Mutex::new(600) });
         let task = tokio::spawn(accept(listener, address, Arc::clone(&state)));
         Self { address, state, task }
     }

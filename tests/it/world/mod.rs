@@ -26,8 +26,8 @@ pub use agent::body_of;
 pub use agent::empty;
 pub use agent::full;
 pub use agent::read_answer;
-pub use certificates::client_config;
 pub use certificates::TestCa;
+pub use certificates::client_config;
 pub use daemon::Daemon;
 pub use daemon::Outcome;
 pub use daemon::valetkey;
@@ -125,8 +125,7 @@ impl Plan {
     pub fn zone_at(self, issuer: &Issuer) -> Self {
         let (id, secret) = issuer::CLIENT;
         let mut plan = self.secret("zone", secret);
-        plan.zone =
-            Some(format!("issuer = \"{}\"\nclient_id = \"{id}\"\nclient_secret = \"zone\"", issuer.url()));
+        plan.zone = Some(format!("issuer = \"{}\"\nclient_id = \"{id}\"\nclient_secret = \"zone\"", issuer.url()));
         plan
     }
 

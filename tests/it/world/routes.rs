@@ -153,7 +153,9 @@ fn websocket(mut request: Request<Incoming>) -> Response<Body> {
             if message.is_close() {
                 return;
             }
-            if (message.is_text() || message.is_binary()) && futures_util::SinkExt::send(&mut socket, message).await.is_err() {
+            if (message.is_text() || message.is_binary())
+                && futures_util::SinkExt::send(&mut socket, message).await.is_err()
+            {
                 return;
             }
         }

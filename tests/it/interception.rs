@@ -74,6 +74,7 @@ async fn many_requests_pass_on_one_connection_and_the_upstreams_is_reused() {
     let session = world.session("claude").await;
     let mut sender = session.h1(UP).await;
     for number in 0..20 {
+        sender.ready().await.unwrap();
         let request = Session::request(Method::GET, UP, &format!("/echo/{number}"), empty());
         let answer = Answer::read(within("an answer", sender.send_request(request)).await.unwrap()).await;
         assert_eq!(answer.json()["target"], format!("/echo/{number}"));

@@ -8,6 +8,7 @@ mod issuer;
 mod ledger;
 mod ports;
 mod routes;
+mod self_check;
 mod tools;
 mod upstream;
 

@@ -15,7 +15,7 @@ use crate::world::valetkey;
 async fn the_example_at_the_root_works_as_it_stands() {
     let folder = tempfile::tempdir().unwrap();
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/proxy.toml");
-    let outcome = valetkey(folder.path(), &[], &["--config", example, "config", "check"]).await;
+    let outcome = valetkey(folder.path(), &[], &["config", "check", "--config", example]).await;
     outcome.expect(0);
 }
 

@@ -145,3 +145,40 @@ fn the_units_pass_systemds_own_check() {
     let about_ours = said.lines().filter(|line| line.contains("valetkey")).collect::<Vec<_>>();
     assert!(output.status.success() && about_ours.is_empty(), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_comes_from_the_keychain() {
+    let up = Upstream::h1().await;
+    let section = "[[secret]]\nname = \"api\"\nkeychain = { service = \"valetkey-test\", account = \"api\" }\n";
+    let world = Plan::new().section(section).resource(&Listing::of(UP, &up)).permit_all().write();
+    let missing = world.valetkey(&["config", "check"]).await.expect(78);
+    assert!(format!("{missing:?}").contains("keychain"), "{missing:?}");
+    // A session bus and a keychain of this test alone; the daemon that `run` starts lives inside.
+    let script = "printf pw | gnome-keyring-daemon --unlock --components=secrets --foreground >keyring.log 2>&1 &\n\
+                  keyring=$!\n\
+                  for try in $(seq 100); do\n\
+                  \x20 printf keychain-secret | secret-tool store --label=test service valetkey-test username api target default && break\n\
+                  \x20 sleep 0.1\n\
+                  done\n\
+                  \"$VALETKEY\" run --agent curl -- curl -sS https://up.example.test/echo\n\
+                  code=$?\n\
+                  \"$VALETKEY\" stop >&2\n\
+                  kill $keyring\n\
+                  exit $code\n";
+    let output = tokio::process::Command::new("dbus-run-session")
+        .args(["--", "sh", "-c", script])
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", world.home())
+        .env("XDG_RUNTIME_DIR", world.home())
+        .env("XDG_DATA_HOME", world.home().join("data"))
+        .env("VALETKEY_HOME", world.home())
+        .env("VALETKEY", env!("CARGO_BIN_EXE_valetkey"))
+        .current_dir(world.home())
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = crate::world::within("the session with a keychain", output).await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(up.only_request().header("authorization"), Some("Bearer keychain-secret"));
+}

@@ -654,3 +654,31 @@ async fn the_daemons_own_listeners_are_reached_by_nobody_through_the_proxy() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_sessions_never_share_a_connection_to_the_upstream() {
+    let up = Upstream::both().await;
+    let world = World::usual(&up).await;
+    let (one, two) = (world.session("claude").await, world.session("claude").await);
+    for session in [&one, &two, &one, &two] {
+        assert_eq!(session.get(UP, "/echo").await.status, 200);
+    }
+    let connections: Vec<usize> = up.requests().iter().map(|seen| seen.connection).collect();
+    assert_ne!(connections[0], connections[1]);
+    assert!(!connections[..1].contains(&connections[3]), "{connections:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wildcard_covers_labels_below_it_and_nothing_beside() {
+    let up = Upstream::tls(&["*.wild.example.test"], &[b"http/1.1"]).await;
+    let listing = Listing::of("*.wild.example.test", &up).line("identifier = \"https://wild.example.test\"");
+    let plan = Plan::new().secret("api", TOKEN).resource(&listing).permit_all();
+    let world = plan.proxy("unlisted = \"deny\"").start().await;
+    let session = world.session("claude").await;
+    assert_eq!(session.get("a.wild.example.test", "/echo").await.status, 200);
+    for host in ["evilwild.example.test", "wild.example.test", "wild.example.test.evil.test", "example.test"] {
+        let answer = session.connect(&format!("{host}:443")).await.expect_err(host);
+        assert_eq!(answer.status, 403, "{host}");
+    }
+    assert_eq!(up.requests().len(), 1);
+}

@@ -202,3 +202,27 @@ async fn a_path_cannot_colour_or_turn_the_terminal() {
     let fine = |c: char| c == '\n' || (!c.is_control() && !('\u{202a}'..='\u{202e}').contains(&c));
     assert!(listed.chars().all(fine), "{listed:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_followed_as_they_come() {
+    use tokio::io::AsyncBufReadExt as _;
+
+    let up = Upstream::h1().await;
+    let world = World::usual(&up).await;
+    let session = world.session("claude").await;
+    let mut following = tokio::process::Command::new(env!("CARGO_BIN_EXE_valetkey"))
+        .args(["audit", "-f", "--json"])
+        .env("VALETKEY_HOME", world.home())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = tokio::io::BufReader::new(following.stdout.take().unwrap()).lines();
+    for number in 0..3 {
+        let path = format!("/echo/{number}");
+        assert_eq!(session.get(UP, &path).await.status, 200);
+        let line = crate::world::within("a followed record", lines.next_line()).await.unwrap().unwrap();
+        assert!(line.contains(&path), "{line}");
+    }
+}

@@ -199,3 +199,45 @@ async fn a_daemon_that_is_told_to_stop_lets_the_last_answer_out() {
     assert_eq!(daemon.ended().await, Some(0));
     world.valetkey(&["audit", "verify"]).await.expect(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_certificates_are_shown_exported_and_replaced() {
+    let up = Upstream::h1().await;
+    let world = World::usual(&up).await;
+    let folder = world.home().join("state/ca");
+    let path = world.valetkey(&["ca", "path"]).await.expect(0).stdout;
+    assert_eq!(path.trim(), folder.join("bundle.pem").to_str().unwrap());
+    let own = world.valetkey(&["ca", "path", "--own"]).await.expect(0).stdout;
+    assert_eq!(own.trim(), world.ca_file().to_str().unwrap());
+    let before = world.valetkey(&["ca", "export"]).await.expect(0).stdout;
+    assert!(before.starts_with("-----BEGIN CERTIFICATE-----") && !before.contains("PRIVATE"), "{before}");
+    world.valetkey(&["ca", "rotate"]).await.expect(0);
+    assert_ne!(world.valetkey(&["ca", "export"]).await.expect(0).stdout, before);
+    world.daemon.as_ref().unwrap().signal("HUP");
+    let deadline = tokio::time::Instant::now() + crate::world::PATIENCE;
+    loop {
+        let session = world.session("claude").await;
+        if session.tls_as("up.example.test:443", UP, &["http/1.1"]).await.is_ok() {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the daemon never took up its new certificates");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_private_key_of_the_root_is_left_and_no_other_is_open() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let world = Plan::new().permit_all().start().await;
+    let mut keys = 0;
+    for entry in std::fs::read_dir(world.home().join("state/ca")).unwrap() {
+        let entry = entry.unwrap();
+        let Ok(text) = std::fs::read_to_string(entry.path()) else { continue };
+        if text.contains("PRIVATE KEY") {
+            keys += 1;
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{}: {mode:o}", entry.path().display());
+        }
+    }
+    assert!(keys <= 3, "{keys} private keys: the root's must be gone");
+}

@@ -397,3 +397,29 @@ async fn a_redirect_is_handed_on_and_never_followed() {
     assert_eq!((answer.status, answer.header("location")), (302, "https://elsewhere.example.test/taken"));
     assert_eq!(up.requests().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_cannot_authenticate_has_a_port_that_is_its_identity() {
+    let up = Upstream::h1().await;
+    let world = World::usual(&up).await;
+    let session = world.session("java").await;
+    let options = session.variable("JAVA_TOOL_OPTIONS");
+    let port = options.split_whitespace().find_map(|option| option.strip_prefix("-Dhttps.proxyPort="));
+    let port: u16 = port.expect("Java is told a port").parse().unwrap();
+    assert_ne!(port, world.proxy_port);
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(format!("CONNECT {UP}:443 HTTP/1.1\r\nHost: {UP}:443\r\n\r\n").as_bytes()).await.unwrap();
+    assert_eq!(read_answer(&mut stream).await.status, 200);
+    let mut inside = session.tls_over(stream, UP, &["http/1.1"]).await.unwrap();
+    inside.write_all(b"GET /echo/by-port HTTP/1.1\r\nHost: up.example.test\r\n\r\n").await.unwrap();
+    assert_eq!(read_answer(&mut inside).await.status, 200);
+    let record = world.record_of("/echo/by-port").await;
+    assert_eq!((&record.decided["agent"], &record.decided["session"]), (&"java".into(), &session.id().into()));
+    session.close().await;
+    let closed = async {
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    within("the session's port to close", closed).await;
+}

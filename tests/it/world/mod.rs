@@ -299,7 +299,11 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        drop(self.daemon.take());
+        let had_daemon = self.daemon.take().is_some();
+        if !had_daemon && self.home.join("run/control.sock").exists() {
+            // One that `run` started in the background may be there.
+            let _ = daemon::command(&self.home).arg("stop").output();
+        }
         if std::thread::panicking()
             && let Some(folder) = self.folder.take()
         {

@@ -1,11 +1,28 @@
-//! The chapters.
+//! The chapters: what valetkey promises, told against the real binary.
+//!
+//! Each chapter arranges a `World` (a home folder, a daemon, upstreams that remember), acts as an agent would and
+//! asserts what the agent saw, what the upstream saw and what the ledger says. Loopback only; every wait is bounded.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::indexing_slicing,
     clippy::panic,
-    reason = "tests say what they expect by failing"
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests say what they expect by failing, and run programs with an environment"
 )]
 
+mod attacks;
+mod audit;
+mod canary;
+mod cli;
+mod clients;
+mod config;
+mod interception;
+mod page;
+mod refusals;
+mod tidy;
+mod world;
 mod zone_oauth;

@@ -142,6 +142,5 @@ fn code_of(malformed: &Malformed) -> &'static str {
         Malformed::HttpsInTheClear => "https-in-the-clear",
         Malformed::Method => "method-not-permitted",
         Malformed::TooManyHeaders => "headers-too-many",
-        Malformed::Upgrade => "upgrade-unknown",
     }
 }

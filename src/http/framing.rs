@@ -11,7 +11,7 @@ pub(super) enum Framing {
     Length(u64),
     /// Chunks (RFC 9112 §7.1).
     Chunked,
-    /// Perhaps another protocol: CONNECT or Upgrade.
+    /// Perhaps another protocol: CONNECT, or an upgrade to WebSocket.
     Switch,
 }
 
@@ -94,7 +94,7 @@ fn framing(request: &httparse::Request<'_, '_>) -> Result<Framing, Violation> {
             }
             chunked = true;
         } else if header.name.eq_ignore_ascii_case("upgrade") {
-            upgrade = true;
+            upgrade = header.value.eq_ignore_ascii_case(b"websocket");
         }
     }
     match (length, chunked) {

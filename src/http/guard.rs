@@ -8,7 +8,9 @@ use hyper::Method;
 use hyper::Request;
 use hyper::Uri;
 use hyper::Version;
+use hyper::header::CONTENT_LENGTH;
 use hyper::header::HOST;
+use hyper::header::UPGRADE;
 
 use crate::http::Violation;
 use crate::limits;
@@ -59,9 +61,6 @@ pub enum Malformed {
     /// More field lines than the bound.
     #[error("the request has more than {max} header lines", max = limits::HEADERS_MAX)]
     TooManyHeaders,
-    /// Another protocol than WebSocket is asked for.
-    #[error("only `Upgrade: websocket` is known here")]
-    Upgrade,
 }
 
 /// Where a CONNECT goes: authority-form, and `Host`, where there is one, the same.
@@ -120,11 +119,10 @@ pub fn in_tunnel<B>(head: &Request<B>, opened: &Authority, forms: PathForms) -> 
     Ok(Destination { scheme: Scheme::Https, authority: opened.clone(), path })
 }
 
-/// Whether the request asks for a WebSocket; any other upgrade is refused, but for `h2c`, which RFC 9113
-/// has withdrawn and clients of old offer without need.
-pub fn asks_for_websocket(headers: &HeaderMap) -> Result<bool, Malformed> {
-    let Some(upgrade) = headers.get(hyper::header::UPGRADE) else { return Ok(false) };
-    if upgrade.as_bytes().eq_ignore_ascii_case(b"websocket") { Ok(true) } else { Err(Malformed::Upgrade) }
+/// Whether the request asks for a WebSocket. Other protocols are not known here: the request for them ends at
+/// this hop, and the request itself goes on (RFC 9110 §7.8).
+pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    headers.get(UPGRADE).is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 fn agree(named: &str, opened: &Authority) -> Result<(), Malformed> {
@@ -153,6 +151,9 @@ fn one_host(headers: &HeaderMap) -> Result<Option<&str>, Malformed> {
 fn check_fields(headers: &HeaderMap) -> Result<(), Malformed> {
     if headers.len() > limits::HEADERS_MAX {
         return Err(Malformed::TooManyHeaders);
+    }
+    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
+        return Err(Violation::Framing.into());
     }
     for (name, value) in headers {
         if name.as_str().contains('_') {

@@ -180,7 +180,8 @@ fn check_segments(path: &str, forms: PathForms) -> Result<(), AmbiguousPath> {
             Some((name, _)) if forms.semicolon => name,
             Some(_) => return Err(AmbiguousPath::Semicolon),
         };
-        if name == "." || name == ".." {
+        // an opaque `%2F` is a slash to whoever decodes it
+        if name.split("%2F").any(|part| part == "." || part == "..") {
             return Err(AmbiguousPath::DotSegment);
         }
         if segment.is_empty() && segments.peek().is_some() && !forms.empty_segment {
@@ -251,6 +252,7 @@ mod tests {
         assert_eq!(parse("/projects/group%2fname//x;v=1").unwrap(), "/projects/group%2Fname//x;v=1");
         assert_eq!(parse("/a/..;x/b"), Err(AmbiguousPath::DotSegment));
         assert_eq!(parse("/a/%2e%2e"), Err(AmbiguousPath::DotSegment));
+        assert_eq!(parse("/a/%2f../b"), Err(AmbiguousPath::DotSegment));
     }
 
     proptest! {

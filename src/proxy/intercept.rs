@@ -216,12 +216,9 @@ impl Proxy {
         protocol: Protocol,
     ) -> (Response<Recorded>, Option<Bridge>) {
         let method = request.method().clone();
-        let understood = destination.and_then(|destination| {
-            let websocket = guard::asks_for_websocket(request.headers())?;
-            Ok((destination, websocket))
-        });
-        let (destination, websocket) = match understood {
-            Ok(understood) => understood,
+        let websocket = protocol == Protocol::Http1 && guard::asks_for_websocket(request.headers());
+        let destination = match destination {
+            Ok(destination) => destination,
             Err(malformed) => {
                 let opening = reply::unread(Some(&method));
                 return (self.malformed(&presented, opening, malformed).await, None);

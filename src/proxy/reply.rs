@@ -64,7 +64,11 @@ pub(super) fn respond(answer: Answer, method: &Method) -> (Response<Recorded>, O
 /// A refusal as an answer.
 pub(super) fn refuse(refusal: &Refusal, entry: Entry, bytes_in: u64) -> Response<Recorded> {
     let status = status(refusal);
-    let problem = problem(refusal, status, &entry);
+    // A web page that found this port gets a status and nothing to read.
+    let problem = match refusal {
+        Refusal::Malformed(Malformed::OriginForm) => String::new(),
+        _ => problem(refusal, status, &entry),
+    };
     let outcome = match refusal {
         Refusal::NotObtained(_) | Refusal::NotForwarded(_) => Outcome::Failed,
         Refusal::BodyBroken => Outcome::Aborted,
@@ -81,7 +85,7 @@ pub(super) fn refuse(refusal: &Refusal, entry: Entry, bytes_in: u64) -> Response
     let recorded = Recorded::new(Body::Whole(problem.into()), entry, completion, Default::default());
     let mut response = Response::new(recorded);
     *response.status_mut() = status;
-    fields(response.headers_mut(), refusal);
+    fields(response.headers_mut(), status);
     response
 }
 
@@ -142,8 +146,7 @@ fn status(refusal: &Refusal) -> StatusCode {
             | Malformed::HostDisagrees
             | Malformed::OriginForm
             | Malformed::TargetForm
-            | Malformed::HttpsInTheClear
-            | Malformed::Upgrade => StatusCode::BAD_REQUEST,
+            | Malformed::HttpsInTheClear => StatusCode::BAD_REQUEST,
         },
         Refusal::BodyBroken => StatusCode::BAD_REQUEST,
         Refusal::Unidentified(_) => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
@@ -167,7 +170,8 @@ fn status(refusal: &Refusal) -> StatusCode {
             | NotForwarded::Tls { .. }
             | NotForwarded::Closed { .. }
             | NotForwarded::Broken { .. }
-            | NotForwarded::UnaskedSwitch => StatusCode::BAD_GATEWAY,
+            | NotForwarded::UnaskedSwitch
+            | NotForwarded::AmbiguousAnswer => StatusCode::BAD_GATEWAY,
         },
         Refusal::Unrecorded(_) => StatusCode::SERVICE_UNAVAILABLE,
     }
@@ -196,22 +200,10 @@ fn problem(refusal: &Refusal, status: StatusCode, entry: &Entry) -> String {
     format!("{problem}\n")
 }
 
-fn fields(headers: &mut HeaderMap, refusal: &Refusal) {
+fn fields(headers: &mut HeaderMap, status: StatusCode) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    match refusal {
-        Refusal::Unidentified(_) => {
-            headers.insert(PROXY_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"valetkey\""));
-        }
-        // browsers must not talk to this port at all; they get a status and nothing to read
-        Refusal::Malformed(_)
-        | Refusal::BodyBroken
-        | Refusal::Denied(_)
-        | Refusal::Unlisted
-        | Refusal::Unclaimed
-        | Refusal::TunnelPort
-        | Refusal::NotObtained(_)
-        | Refusal::NotForwarded(_)
-        | Refusal::Unrecorded(_) => {}
+    if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        headers.insert(PROXY_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"valetkey\""));
     }
 }

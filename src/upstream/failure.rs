@@ -87,6 +87,9 @@ pub enum NotForwarded {
     /// The server switched protocols though nobody asked.
     #[error("the server switched protocols though nobody asked")]
     UnaskedSwitch,
+    /// The answer can be read in two ways: length and encoding together, or one of them twice.
+    #[error("the server's answer doesn't say in exactly one way where it ends")]
+    AmbiguousAnswer,
     /// The agent broke off while it sent its body.
     #[error("the agent's body broke off")]
     AgentBody,
@@ -114,6 +117,7 @@ impl NotForwarded {
             Self::Broken { .. } => "upstream-broken",
             Self::HeadTimeout { .. } => "upstream-timeout",
             Self::UnaskedSwitch => "upstream-unasked-switch",
+            Self::AmbiguousAnswer => "upstream-ambiguous",
             Self::AgentBody => "request-body-broken",
             Self::Target => "target-not-legal",
             Self::OwnRoots(_) => "upstream-ca-unusable",
@@ -137,7 +141,11 @@ impl NotForwarded {
             Self::Unreachable { .. } | Self::ConnectTimeout { .. } | Self::HeadTimeout { .. } => {
                 Some("the API is down or slow: try again later")
             }
-            Self::Tls { .. } | Self::Closed { .. } | Self::Broken { .. } | Self::UnaskedSwitch => None,
+            Self::Tls { .. }
+            | Self::Closed { .. }
+            | Self::Broken { .. }
+            | Self::UnaskedSwitch
+            | Self::AmbiguousAnswer => None,
             Self::OwnRoots(_) => Some("check the file that `ca` names: `valetkey config check`"),
             Self::AgentBody | Self::Target => None,
         }

@@ -226,6 +226,7 @@ impl Upstream {
             return Ok(Reply { response: response.map(|()| Body::Empty), upgraded: Some(upgraded) });
         }
         let (mut head, incoming) = response.into_parts();
+        rewrite::check_response(&head.headers)?;
         rewrite::clean_response(&mut head.headers, resource);
         head.version = hyper::Version::HTTP_11;
         let body = Body::stream(incoming, crate::http::Trailers::Pass, limits::UPSTREAM_BODY_IDLE_TIMEOUT);

@@ -12,6 +12,7 @@ use hyper::header::HOST;
 use hyper::header::HeaderValue;
 use hyper::header::SET_COOKIE;
 use hyper::header::TE;
+use hyper::header::TRANSFER_ENCODING;
 use hyper::header::UPGRADE;
 use hyper::http::request::Parts;
 
@@ -168,6 +169,18 @@ pub(super) fn retarget(
             *message.uri_mut() = absolute.map_err(|_| NotForwarded::Target)?;
             *message.version_mut() = Version::HTTP_2;
         }
+    }
+    Ok(())
+}
+
+/// hyper takes an encoding before a length where an answer has both; another reader would not (RFC 9112 §6.3).
+pub(super) fn check_response(headers: &HeaderMap) -> Result<(), NotForwarded> {
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    let (encoding, second) = (encodings.next(), encodings.next());
+    let lengths = headers.get_all(CONTENT_LENGTH).iter().count();
+    let chunked = encoding.is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    if lengths > 1 || (encoding.is_some() && lengths > 0) || second.is_some() || !chunked {
+        return Err(NotForwarded::AmbiguousAnswer);
     }
     Ok(())
 }

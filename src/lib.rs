@@ -12,11 +12,23 @@
 )]
 
 pub mod agent;
+pub mod audit;
+pub mod broker;
 pub mod cli;
+pub mod config;
+pub mod control;
 pub mod credential;
+pub mod daemon;
 pub mod http;
+pub mod jose;
 pub mod limits;
 pub mod model;
 pub mod os;
 pub mod policy;
+pub mod proxy;
+pub mod refusal;
 pub mod resource;
+pub mod tls;
+pub mod upstream;
+pub mod whoami;
+pub mod zone;

@@ -17,12 +17,12 @@ impl Output {
 
     /// A line of data. A closed pipe is no failure: the reader has had enough.
     pub fn data(&mut self, line: impl std::fmt::Display) {
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
+        let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
     }
 
-    /// A line of talk.
+    /// A line of talk, in one piece: others may write to the same file.
     pub fn talk(&mut self, line: impl std::fmt::Display) {
-        let _ = writeln!(std::io::stderr().lock(), "{line}");
+        let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
     }
 
     /// Whether a person reads the data.

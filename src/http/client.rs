@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use http_body_util::Full;
+use http_body_util::LengthLimitError;
 use http_body_util::Limited;
 use hyper::Request;
 use hyper::Response;
@@ -62,6 +63,9 @@ pub enum Failed {
         /// What hyper said.
         source: hyper::Error,
     },
+    /// The server broke off in the middle of its answer.
+    #[error("`{0}` broke off in the middle of its answer")]
+    CutShort(String),
     /// The answer is larger than the bound.
     #[error("the answer of `{0}` is too large")]
     TooLarge(String),
@@ -133,7 +137,10 @@ impl Client {
             let answer = sender.send_request(origin_form(request, authority)?).await.map_err(broken)?;
             let (head, body) = answer.into_parts();
             let body = Limited::new(body, self.answer_bytes_max).collect().await;
-            let body = body.map_err(|_| Failed::TooLarge(authority.to_string()))?;
+            let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+                true => Failed::TooLarge(authority.to_string()),
+                false => Failed::CutShort(authority.to_string()),
+            })?;
             Ok(Response::from_parts(head, body.to_bytes()))
         };
         tokio::pin!(answer);
@@ -168,4 +175,104 @@ fn origin_form(request: Request<Bytes>, authority: &Authority) -> Result<Request
     let path = head.uri.path_and_query().map_or("/", hyper::http::uri::PathAndQuery::as_str);
     head.uri = path.parse().map_err(refuse)?;
     Ok(Request::from_parts(head, Full::new(body)))
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::RootCertStore;
+    use rustls::ServerConfig;
+    use rustls::pki_types::CertificateDer;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    fn client(roots: &[CertificateDer<'static>]) -> Client {
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(roots.to_vec());
+        let tls = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(store)
+            .with_no_client_auth();
+        Client::new(Arc::new(tls), Duration::from_secs(2), 1000)
+    }
+
+    fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+        Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+    }
+
+    fn get(url: &str) -> Request<Bytes> {
+        Request::get(url).body(Bytes::new()).unwrap()
+    }
+
+    /// Answers each connection's first bytes with `bytes`, then closes.
+    async fn answering(bytes: String) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 1024]).await;
+                let _ = stream.write_all(bytes.as_bytes()).await;
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_whole_and_small_or_none() {
+        let client = client(&[]);
+        let of = |size: usize, body: &str| format!("HTTP/1.1 200 OK\r\ncontent-length: {size}\r\n\r\n{body}");
+        let whole = client.send(get(&answering(of(2, "ok")).await)).await.unwrap();
+        assert_eq!((whole.status().as_u16(), whole.body().as_ref()), (200, b"ok".as_slice()));
+        let large = client.send(get(&answering(of(1001, &"x".repeat(1001))).await)).await;
+        assert!(matches!(large, Err(Failed::TooLarge(_))), "{large:?}");
+        let cut = client.send(get(&answering(of(20, "half")).await)).await;
+        assert!(matches!(cut, Err(Failed::CutShort(_))), "{cut:?}");
+        let other = client.send(get(&answering("220 smtp.example ESMTP\r\n".to_owned()).await)).await;
+        assert!(matches!(other, Err(Failed::Http { .. })), "{other:?}");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_and_not_followed() {
+        let url = answering("HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n".to_owned()).await;
+        assert_eq!(client(&[]).send(get(&url)).await.unwrap().status(), 302);
+    }
+
+    #[tokio::test]
+    async fn only_a_trusted_certificate_is_spoken_to() {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+        let certificate = made.cert.der().clone();
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let tls = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.clone()], key.into())
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let _ = stream.read(&mut [0; 1024]).await;
+                let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        let stranger = client(&[]).send(get(&url)).await;
+        assert!(matches!(stranger, Err(Failed::Tls { .. })), "{stranger:?}");
+        assert_eq!(client(&[certificate]).send(get(&url)).await.unwrap().status(), 204);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_http_url_is_not_dialled() {
+        for url in ["/relative", "ftp://127.0.0.1/", "http://user@127.0.0.1/", "http://127.1/", "http://a:99999/"] {
+            let Ok(request) = Request::get(url).body(Bytes::new()) else { continue };
+            assert!(matches!(client(&[]).send(request).await, Err(Failed::Url(_))), "{url}");
+        }
+    }
 }

@@ -1,6 +1,24 @@
-//! HTTP without domain words: the one outbound client.
+//! HTTP without domain words: the guard over raw bytes, which headers may travel, bodies, forms, and the
+//! one outbound client.
 
+mod body;
 mod client;
+mod form;
+mod framing;
+pub mod guard;
+pub mod headers;
+mod server;
+mod strict;
 
+pub use body::Body;
+pub use body::BodyFailed;
+pub use body::Trailers;
 pub use client::Client;
 pub use client::Failed;
+pub use form::Form;
+pub use form::form_encode;
+pub use framing::Violation;
+pub use guard::Malformed;
+pub use server::serve;
+pub use strict::Gate;
+pub use strict::Strict;

@@ -17,6 +17,8 @@ pub enum Action {
     Write,
     /// A tunnel to a host that is no resource.
     Connect,
+    /// Opening the TLS of a resource's host; no policy speaks of it.
+    Open,
 }
 
 impl Action {
@@ -26,6 +28,7 @@ impl Action {
             Self::Read => "read",
             Self::Write => "write",
             Self::Connect => "connect",
+            Self::Open => "open",
         }
     }
 }
@@ -44,6 +47,31 @@ impl fmt::Debug for PolicySetHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// A refusal by policy, with what it rests on.
+#[derive(Clone, Debug)]
+#[must_use = "a denial is an answer"]
+pub struct Denial {
+    /// Why.
+    pub reason: DenialReason,
+    /// What was asked.
+    pub action: Action,
+    /// The policies that forbade it; none where nothing permitted it.
+    pub policies: Arc<[PolicyId]>,
+    /// The set that was asked.
+    pub policy_set: PolicySetHash,
+}
+
+/// Why policy said no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DenialReason {
+    /// No policy permits it.
+    NotPermitted,
+    /// A `forbid` matched.
+    Forbidden,
+    /// A policy could not be evaluated; skipping it could have allowed what it was to forbid.
+    PolicyError,
 }
 
 /// A decision for one request of one session to one place. Can't be copied, has no default, and is made

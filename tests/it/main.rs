@@ -25,3 +25,4 @@ mod page;
 mod refusals;
 mod tidy;
 mod world;
+mod zone_oauth;

@@ -1,0 +1,52 @@
+//! Step 6, record: the tamper-evident ledger.
+//!
+//! One JSON object a line, appended; each line names the SHA-256 of the one before, across files and days;
+//! the head is signed by a key that lives elsewhere. A decision is written before anything is obtained or
+//! sent, its completion when the answer has ended, and both carry the record's id. What can't be written is
+//! not forwarded. No query, header, body or token is ever in a line.
+//!
+//! Writing: [`Ledger`], [`Entry`]. Reading: [`Records`], [`verify`].
+
+mod chain;
+mod entry;
+mod folder;
+mod ledger;
+mod line;
+mod query;
+mod record;
+mod recovery;
+mod signing;
+mod state;
+mod verify;
+mod writer;
+
+pub use chain::Head;
+pub use entry::Entry;
+pub use folder::FileName;
+pub use folder::FolderNotUsable;
+pub use ledger::Durability;
+pub use ledger::Ledger;
+pub use ledger::LedgerError;
+pub use ledger::Settings;
+pub use ledger::Unrecorded;
+pub use line::misleads;
+pub use query::Filter;
+pub use query::Record;
+pub use query::Records;
+pub use record::Completion;
+pub use record::Decision;
+pub use record::NotADecision;
+pub use record::Opening;
+pub use record::Outcome;
+pub use record::RefusedBy;
+pub use record::Rejection;
+pub use recovery::Recovery;
+pub use signing::KeyNotUsable;
+pub use signing::PublicKey;
+pub use verify::Fault;
+pub use verify::Report;
+pub use verify::Tampering;
+pub use verify::verify;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,305 @@
+//! Reading records: the lines of one request joined into one, filtered, and followed as they are written.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::audit::Decision;
+use crate::audit::Outcome;
+use crate::audit::chain::Frame;
+use crate::audit::folder;
+use crate::audit::folder::FileName;
+use crate::audit::folder::Lines;
+use crate::audit::line;
+use crate::limits::LEDGER_OPEN_ROWS_MAX;
+use crate::model::Timestamp;
+
+/// One request: its decision, and its completion when it has one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// The record's id.
+    pub id: String,
+    /// The decision's line.
+    pub seq: u64,
+    /// When it was decided.
+    pub time: Timestamp,
+    /// `permit`, `deny` or `refuse`.
+    pub decision: String,
+    #[serde(flatten)]
+    decided: Decided,
+    #[serde(flatten, default)]
+    completed: Completed,
+}
+
+/// What else a decision says.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Decided {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    program: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheme: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policies: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policies_more: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_set: Option<String>,
+}
+
+/// What a completion says.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Completed {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completed_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_in: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_out: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_byte_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl Record {
+    /// Which agent, where identified.
+    pub fn agent(&self) -> Option<&str> {
+        self.decided.agent.as_deref()
+    }
+
+    /// As sent.
+    pub fn method(&self) -> Option<&str> {
+        self.decided.method.as_deref()
+    }
+
+    /// The resource's identifier, where it was for one.
+    pub fn resource(&self) -> Option<&str> {
+        self.decided.resource.as_deref()
+    }
+
+    /// What the agent was answered.
+    pub fn status(&self) -> Option<u16> {
+        self.completed.status
+    }
+
+    /// From arrival to the answer's last byte, in microseconds.
+    pub fn total_us(&self) -> Option<u64> {
+        self.completed.total_us
+    }
+
+    /// How it ended: an [`Outcome`], or `unknown` after a crash; none while it lasts.
+    pub fn outcome(&self) -> Option<&str> {
+        self.completed.outcome.as_deref()
+    }
+
+    /// Host, port where it is not the usual one, and path, as one text.
+    pub fn place(&self) -> String {
+        let mut place = self.decided.host.clone().unwrap_or_else(|| "-".to_owned());
+        let usual = match self.decided.scheme.as_deref() {
+            Some("http") => 80,
+            _ => 443,
+        };
+        if let Some(port) = self.decided.port.filter(|port| *port != usual) {
+            let _ = write!(place, ":{port}");
+        }
+        if self.method() != Some("CONNECT") {
+            place.push_str(self.decided.path.as_deref().unwrap_or(""));
+        }
+        place
+    }
+
+    /// As one line of JSON in which nothing misleads a terminal.
+    pub fn to_json(&self) -> String {
+        let json = serde_json::to_string(self).unwrap_or_default();
+        if !json.contains(line::misleads) {
+            return json;
+        }
+        // such characters stand within strings only, where RFC 8259 §7 lets them be escaped
+        json.chars().fold(String::with_capacity(json.len()), |mut safe, c| {
+            if line::misleads(c) {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(safe, "\\u{unit:04x}");
+                }
+            } else {
+                safe.push(c);
+            }
+            safe
+        })
+    }
+}
+
+/// Which records are wanted; what is none is not asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// This agent's.
+    pub agent: Option<String>,
+    /// This session's.
+    pub session: Option<String>,
+    /// For this resource's identifier, or one that holds the text.
+    pub resource: Option<String>,
+    /// Decided so.
+    pub decision: Option<Decision>,
+    /// Decided then or later.
+    pub since: Option<Timestamp>,
+    /// CONNECT requests that we opened too, though their requests have records of their own.
+    pub intercepted: bool,
+}
+
+impl Filter {
+    fn wants(&self, record: &Record) -> bool {
+        let is = |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
+        let resource = self.resource.as_deref();
+        is(&self.agent, &record.decided.agent)
+            && is(&self.session, &record.decided.session)
+            && resource.is_none_or(|wanted| record.resource().is_some_and(|found| found.contains(wanted)))
+            && self.decision.is_none_or(|wanted| wanted.as_str() == record.decision)
+            && self.since.is_none_or(|since| record.time >= since)
+    }
+
+    fn shows(&self, record: &Record) -> bool {
+        self.intercepted || record.outcome() != Some(Outcome::Intercepted.as_str())
+    }
+}
+
+/// Reads a ledger from where it was left, as often as asked.
+#[derive(Debug)]
+pub struct Records {
+    folder: PathBuf,
+    filter: Filter,
+    at: Option<(FileName, u64)>,
+    open: HashMap<String, Record>,
+    damaged: u64,
+}
+
+impl Records {
+    /// From the first file that may hold what is wanted.
+    pub fn new(folder: &Path, filter: Filter) -> Self {
+        Self { folder: folder.to_owned(), filter, at: None, open: HashMap::new(), damaged: 0 }
+    }
+
+    /// Gives `each` record that has been completed since the last call, in that order.
+    pub fn read(&mut self, mut each: impl FnMut(Record)) -> io::Result<()> {
+        for name in self.files()? {
+            let from = self.at.as_ref().filter(|(at, _)| *at == name).map_or(0, |(_, offset)| *offset);
+            let mut lines = Lines::open(&self.folder, &name, from)?;
+            let mut end = from;
+            while let Some(line) = lines.next()? {
+                if !line.whole {
+                    break;
+                }
+                end = line.offset + u64::try_from(line.bytes.len()).unwrap_or(0) + 1;
+                self.take(line.bytes, &mut each);
+            }
+            self.at = Some((name, end));
+        }
+        Ok(())
+    }
+
+    /// Those that are decided and not completed.
+    pub fn open(&self) -> impl Iterator<Item = &Record> {
+        self.open.values()
+    }
+
+    /// Lines that could not be understood.
+    pub fn damaged(&self) -> u64 {
+        self.damaged
+    }
+
+    /// From where it was left, or from the day before `since`: a line may be in the file of the day after.
+    fn files(&self) -> io::Result<Vec<FileName>> {
+        let mut names = match folder::files(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            other => other?,
+        };
+        if let Some((at, _)) = &self.at {
+            names.retain(|name| name >= at);
+        } else if let Some(since) = self.filter.since {
+            // a file goes on past its day while the clock is behind it, so one older file is read as well
+            let day = since.day();
+            let first = names.iter().position(|name| name.day() >= day.as_str()).unwrap_or(names.len());
+            names.drain(..first.saturating_sub(1));
+        }
+        Ok(names)
+    }
+
+    fn take(&mut self, bytes: &[u8], each: &mut impl FnMut(Record)) {
+        let Some(frame) = Frame::parse(bytes) else {
+            self.damaged += 1;
+            return;
+        };
+        match (frame.kind, frame.id) {
+            ("decided", Some(_)) => match serde_json::from_slice::<Record>(bytes) {
+                Ok(record) if self.filter.wants(&record) && self.open.len() < LEDGER_OPEN_ROWS_MAX => {
+                    self.open.insert(record.id.clone(), record);
+                }
+                Ok(_) => {}
+                Err(_) => self.damaged += 1,
+            },
+            (kind @ ("completed" | "unknown"), Some(id)) => {
+                let Some(mut record) = self.open.remove(id) else { return };
+                match serde_json::from_slice::<Completion>(bytes) {
+                    Ok(end) => record.completed = end.into_completed(kind == "unknown"),
+                    Err(_) => self.damaged += 1,
+                }
+                if self.filter.shows(&record) {
+                    each(record);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A completion's line, whose time is not the record's.
+#[derive(Deserialize)]
+struct Completion {
+    time: Timestamp,
+    #[serde(flatten)]
+    rest: Completed,
+}
+
+impl Completion {
+    fn into_completed(self, unknown: bool) -> Completed {
+        let outcome = if unknown { Some("unknown".to_owned()) } else { self.rest.outcome };
+        Completed { completed_at: (!unknown).then_some(self.time), outcome, ..self.rest }
+    }
+}

@@ -1,0 +1,318 @@
+//! Whether the ledger is what was written: every number, hash and signature, over all files.
+//!
+//! Reads each line once and keeps none. Names the first line that was changed, removed, inserted or moved,
+//! as well as a chain of hashes can tell these apart.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use crate::audit::PublicKey;
+use crate::audit::chain::Frame;
+use crate::audit::chain::Head;
+use crate::audit::folder;
+use crate::audit::folder::FileName;
+use crate::audit::folder::Lines;
+use crate::audit::signing::SignedHead;
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Lines that are as they were written.
+    pub lines: u64,
+    /// Files, up to the first fault.
+    pub files: u64,
+    /// Days, up to the first fault.
+    pub days: u64,
+    /// Signatures that are the key's.
+    pub signatures: u64,
+    /// Where the whole part ends.
+    pub head: Head,
+    /// The first fault, if there is one.
+    pub fault: Option<Fault>,
+}
+
+/// The first thing that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Which file; none when it is missing.
+    pub file: Option<String>,
+    /// Which line of the file, from 1; none where it is no line.
+    pub line: Option<u64>,
+    /// What was done, as far as can be told.
+    pub tampering: Tampering,
+    /// The same as a sentence.
+    pub detail: String,
+}
+
+/// What was done to a ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tampering {
+    /// A line has other bytes than it had.
+    Changed,
+    /// Lines between others are gone.
+    Removed,
+    /// A line stands there that was not written there.
+    Inserted,
+    /// A line stands elsewhere than it was written.
+    Moved,
+    /// Lines at the end are gone.
+    Truncated,
+    /// A signature is not the key's: the lines up to it were written anew.
+    Rewritten,
+    /// The last line is not whole, and no daemon is writing it.
+    Torn,
+    /// The last signature, `head.json`, is missing, or is not the key's.
+    HeadChanged,
+}
+
+impl Tampering {
+    /// In one word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Removed => "removed",
+            Self::Inserted => "inserted",
+            Self::Moved => "moved",
+            Self::Truncated => "truncated",
+            Self::Rewritten => "rewritten",
+            Self::Torn => "torn",
+            Self::HeadChanged => "head changed",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => write!(f, "`{file}` line {line}: {}", self.detail),
+            (Some(file), None) => write!(f, "`{file}`: {}", self.detail),
+            (None, _) => f.write_str(&self.detail),
+        }
+    }
+}
+
+/// Verifies the ledger in `folder` against a key from elsewhere, or else the `ledger.pub` beside it. A
+/// ledger that is being written is verified as far as it was when this began.
+pub fn verify(folder: &Path, key: Option<PublicKey>) -> io::Result<Report> {
+    let key = match key {
+        Some(key) => key,
+        None => PublicKey::read(&folder.join("ledger.pub"))?,
+    };
+    // INVARIANT: the signed head is read before the files: lines are written before the head that names them
+    let signed = SignedHead::read(folder);
+    let mut walk = Walk::new(folder, folder::files(folder)?);
+    let mut check = Check { key, signed: signed.as_ref().ok().and_then(Option::as_ref), report: EMPTY, signed_to: 0 };
+    let mut days = BTreeSet::new();
+    let mut before: Option<Place> = None;
+    let mut next = walk.next()?;
+    while let Some(spot) = next {
+        let ahead = walk.next()?;
+        if !spot.whole {
+            check.report.fault = torn(folder, &spot);
+            break;
+        }
+        if let Some(fault) = check.line(before.as_ref(), &spot, ahead.as_ref()) {
+            let fault = if fault.tampering == Tampering::Removed {
+                walk.find_moved(&check.report.head, &fault, ahead)?.unwrap_or(fault)
+            } else {
+                fault
+            };
+            check.report.fault = Some(fault);
+            break;
+        }
+        check.report.files += u64::from(before.as_ref().is_none_or(|before| before.file != spot.place.file));
+        if let Some(name) = walk.names.get(spot.place.file) {
+            days.insert(name.day().to_owned());
+        }
+        before = Some(spot.place);
+        next = ahead;
+    }
+    check.report.days = u64::try_from(days.len()).unwrap_or(u64::MAX);
+    if check.report.fault.is_none() {
+        check.report.fault = check.end(signed.is_err());
+    }
+    Ok(check.report)
+}
+
+const EMPTY: Report = Report { lines: 0, files: 0, days: 0, signatures: 0, head: Head::START, fault: None };
+
+/// Where a line stands.
+#[derive(Clone, Debug)]
+struct Place {
+    file: usize,
+    name: String,
+    line: u64,
+}
+
+/// A line and where it stands.
+#[derive(Clone, Debug)]
+struct Spot {
+    place: Place,
+    bytes: Vec<u8>,
+    whole: bool,
+}
+
+impl Spot {
+    fn fault(&self, tampering: Tampering, detail: impl Into<String>) -> Fault {
+        self.place.fault(tampering, detail)
+    }
+}
+
+impl Place {
+    fn fault(&self, tampering: Tampering, detail: impl Into<String>) -> Fault {
+        Fault { file: Some(self.name.clone()), line: Some(self.line), tampering, detail: detail.into() }
+    }
+}
+
+/// The lines of all files in order.
+struct Walk<'a> {
+    folder: &'a Path,
+    names: Vec<FileName>,
+    file: usize,
+    lines: Option<Lines>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(folder: &'a Path, names: Vec<FileName>) -> Self {
+        Self { folder, names, file: 0, lines: None }
+    }
+
+    fn next(&mut self) -> io::Result<Option<Spot>> {
+        loop {
+            let Some(name) = self.names.get(self.file) else { return Ok(None) };
+            if self.lines.is_none() {
+                self.lines = Some(Lines::open(self.folder, name, 0)?);
+            }
+            let Some(lines) = &mut self.lines else { return Ok(None) };
+            if let Some(line) = lines.next()? {
+                let place = Place { file: self.file, name: name.to_string(), line: line.number };
+                return Ok(Some(Spot { place, bytes: line.bytes.to_vec(), whole: line.whole }));
+            }
+            (self.lines, self.file) = (None, self.file + 1);
+        }
+    }
+
+    /// The line that belongs right behind `head`, if it stands further on.
+    fn find_moved(&mut self, head: &Head, fault: &Fault, ahead: Option<Spot>) -> io::Result<Option<Fault>> {
+        let mut next = ahead;
+        while let Some(spot) = next {
+            if Frame::parse(&spot.bytes).is_some_and(|frame| frame.follows(head)) {
+                let (file, line) = (&spot.place.name, spot.place.line);
+                let detail = format!("lines were moved: what belongs here stands in `{file}` line {line}");
+                return Ok(Some(Fault { tampering: Tampering::Moved, detail, ..fault.clone() }));
+            }
+            next = self.next()?;
+        }
+        Ok(None)
+    }
+}
+
+/// A half-written line of a daemon at work is no fault.
+fn torn(folder: &Path, spot: &Spot) -> Option<Fault> {
+    let detail = "the last line is not whole; the next start of the daemon sets it aside";
+    (!folder::is_live(folder)).then(|| spot.fault(Tampering::Torn, detail))
+}
+
+struct Check<'a> {
+    key: PublicKey,
+    signed: Option<&'a SignedHead>,
+    report: Report,
+    /// The last line that a good signature vouches for.
+    signed_to: u64,
+}
+
+impl Check<'_> {
+    fn line(&mut self, before: Option<&Place>, spot: &Spot, ahead: Option<&Spot>) -> Option<Fault> {
+        let frame = Frame::parse(&spot.bytes);
+        let Some(frame) = frame.filter(|frame| frame.follows(&self.report.head)) else {
+            return Some(self.misfit(before, spot, frame, ahead));
+        };
+        if frame.kind == "signed"
+            && let Some(fault) = self.signature(spot)
+        {
+            return Some(fault);
+        }
+        self.report.head = self.report.head.followed_by(&spot.bytes);
+        self.report.lines += 1;
+        match self.signed.filter(|signed| signed.seq == self.report.head.seq()) {
+            Some(signed) if signed.head != self.report.head.hash() => {
+                Some(spot.fault(Tampering::Changed, "the line is not the one that `head.json` signs"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Why the line does not stand behind the one before it.
+    fn misfit(&self, before: Option<&Place>, spot: &Spot, frame: Option<Frame<'_>>, ahead: Option<&Spot>) -> Fault {
+        let head = &self.report.head;
+        let expected = head.seq() + 1;
+        let next = ahead.and_then(|ahead| Frame::parse(&ahead.bytes));
+        let next_belongs_here = next.is_some_and(|next| next.follows(head));
+        let Some(frame) = frame else {
+            return match next_belongs_here {
+                true => spot.fault(Tampering::Inserted, "the line was inserted; it is no line of a ledger"),
+                false => spot.fault(Tampering::Changed, "the line was changed; it is no line of a ledger"),
+            };
+        };
+        if next_belongs_here {
+            return match frame.seq == expected + 1 {
+                true => spot.fault(Tampering::Moved, format!("lines {expected} and {} changed places", frame.seq)),
+                false => spot.fault(Tampering::Inserted, format!("the line was inserted; it says {}", frame.seq)),
+            };
+        }
+        if frame.seq > expected {
+            let last = frame.seq - 1;
+            return spot.fault(Tampering::Removed, format!("lines {expected} to {last} of the ledger were removed"));
+        }
+        if frame.seq < expected {
+            return spot.fault(Tampering::Inserted, format!("the line was inserted; it says {}", frame.seq));
+        }
+        // the number is right and the hash is not: one of the two was changed, and the line after tells which
+        let own = Head::new(expected, Head::START.followed_by(&spot.bytes).hash().as_bytes());
+        let intact = own.zip(next).is_none_or(|(own, next)| next.follows(&own));
+        match before.filter(|_| intact) {
+            Some(before) if ahead.is_some() => before.fault(Tampering::Changed, "the line was changed"),
+            Some(before) => before.fault(Tampering::Changed, "the line was changed, or the `prev` of the one after it"),
+            None => spot.fault(Tampering::Changed, "the line was changed"),
+        }
+    }
+
+    fn signature(&mut self, spot: &Spot) -> Option<Fault> {
+        let signed: Option<SignedHead> = serde_json::from_slice(&spot.bytes).ok();
+        let vouched = signed.as_ref().and_then(|signed| signed.vouched(&self.key));
+        if vouched != Some(self.report.head) {
+            let (first, last) = (self.signed_to + 1, self.report.head.seq() + 1);
+            let other = signed.is_some_and(|signed| signed.key != self.key.to_string());
+            let why = if other { "it was made with another key" } else { "it is not the key's" };
+            let detail = format!("the signature is not good ({why}): lines {first} to {last} may have been rewritten");
+            return Some(spot.fault(Tampering::Rewritten, detail));
+        }
+        self.report.signatures += 1;
+        self.signed_to = self.report.head.seq() + 1;
+        None
+    }
+
+    /// Whether the end is where the last signature saw it, or behind.
+    fn end(&self, unreadable: bool) -> Option<Fault> {
+        let fault = |tampering, detail: String| {
+            Some(Fault { file: Some("head.json".to_owned()), line: None, tampering, detail })
+        };
+        let (lines, nothing) = (self.report.head.seq(), self.report.lines == 0);
+        match self.signed {
+            None if unreadable => fault(Tampering::HeadChanged, "the last signature can't be read".to_owned()),
+            None if nothing => None,
+            None => fault(Tampering::HeadChanged, "the last signature is missing".to_owned()),
+            Some(signed) if signed.vouched(&self.key).is_none() => {
+                fault(Tampering::HeadChanged, "the last signature is not the key's".to_owned())
+            }
+            Some(signed) if signed.seq > lines => {
+                let first = lines + 1;
+                let detail = format!("lines {first} to {} were signed and are gone from the end", signed.seq);
+                Some(Fault { file: None, line: None, tampering: Tampering::Truncated, detail })
+            }
+            Some(_) => None,
+        }
+    }
+}

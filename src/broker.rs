@@ -1,0 +1,353 @@
+//! The page: how a request passes, step by step.
+//!
+//! [`Broker::serve`] carries one request: identify, find, decide, record, obtain, forward. [`Broker::admit`]
+//! judges a CONNECT: who, and do we open this tunnel. A request inside an opened tunnel is judged again by
+//! itself, so that a session revoked in the middle of a long connection stops there.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use arc_swap::ArcSwap;
+use hyper::Method;
+use hyper::header::HeaderValue;
+use hyper::http::request::Parts;
+use tokio::net::TcpStream;
+
+use crate::agent::Registry;
+use crate::agent::Session;
+use crate::agent::Unidentified;
+use crate::audit::Entry;
+use crate::audit::Ledger;
+use crate::audit::Opening;
+use crate::credential::Credential;
+use crate::credential::Refused;
+use crate::credential::Vault;
+use crate::http::Body;
+use crate::http::Malformed;
+use crate::limits;
+use crate::model::Authority;
+use crate::model::Clock;
+use crate::model::Destination;
+use crate::model::PathForms;
+use crate::model::Scheme;
+use crate::policy::Facts;
+use crate::policy::Permit;
+use crate::policy::Policy;
+use crate::refusal::Refusal;
+use crate::resource::Resource;
+use crate::resource::Resources;
+use crate::resource::Source;
+use crate::resource::Target;
+use crate::upstream::Forwarded;
+use crate::upstream::Outbound;
+use crate::upstream::Protocol;
+use crate::upstream::Reach;
+use crate::upstream::Reply;
+use crate::upstream::Upstream;
+
+/// The steps, wired.
+pub struct Broker {
+    /// Step 1.
+    pub agents: Arc<Registry>,
+    /// Step 2.
+    pub resources: ArcSwap<Resources>,
+    /// Step 3.
+    pub policy: Policy,
+    /// Step 4.
+    pub vault: Vault,
+    /// Step 5.
+    pub upstream: Arc<Upstream>,
+    /// Step 6.
+    pub ledger: Arc<Ledger>,
+    /// What happens to hosts that are no resource.
+    pub unlisted: ArcSwap<Unlisted>,
+    /// When a request is received.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What happens to hosts that no resource claims.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unlisted {
+    /// They are tunnelled untouched, where policy permits.
+    Tunnel {
+        /// Ports that may be reached; by default 443.
+        ports: Vec<u16>,
+        /// Hosts that may be reached although their address is not public.
+        private_hosts: Vec<crate::resource::HostPattern>,
+    },
+    /// They are refused.
+    Deny,
+}
+
+/// How a caller shows who it is.
+#[derive(Clone, Debug)]
+pub enum Presented {
+    /// `Proxy-Authorization`, or none.
+    Basic(Option<HeaderValue>),
+    /// By the listener it came to, or the tunnel it is in.
+    Session(Arc<Session>),
+}
+
+/// One request, as it arrived.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Who.
+    pub presented: Presented,
+    /// Where to, canonical.
+    pub destination: Destination,
+    /// Method, target, headers.
+    pub head: Parts,
+    /// The body, as it comes.
+    pub body: Body,
+    /// Counts the body's bytes.
+    pub body_bytes: Arc<AtomicU64>,
+    /// What the agent speaks.
+    pub protocol: Protocol,
+    /// Whether it asks for a WebSocket.
+    pub websocket: bool,
+}
+
+/// One CONNECT, as it arrived.
+#[derive(Clone, Debug)]
+pub struct Knock {
+    /// Who.
+    pub presented: Presented,
+    /// Where to.
+    pub authority: Authority,
+}
+
+/// What became of a request; its record closes when the answer's body ends.
+#[derive(Debug)]
+pub struct Answer {
+    /// The API's reply, or why there is none.
+    pub outcome: Result<Reply, Refusal>,
+    /// The record.
+    pub entry: Entry,
+    /// Bytes of the request's body so far.
+    pub body_bytes: Arc<AtomicU64>,
+}
+
+/// What became of a CONNECT.
+#[derive(Debug)]
+pub struct Admission {
+    /// What to do with the connection, or why nothing.
+    pub way: Result<Way, Refusal>,
+    /// The record.
+    pub entry: Entry,
+}
+
+/// An admitted connection.
+#[derive(Debug)]
+pub enum Way {
+    /// A resource claims the host: open the TLS; each request inside is judged.
+    Intercept(Arc<Session>),
+    /// Nothing claims it: bytes pass untouched.
+    Tunnel(Arc<Session>, TcpStream),
+}
+
+impl Broker {
+    /// Carries one request from its arrival to its answer.
+    pub async fn serve(&self, arrival: Arrival) -> Answer {
+        let body_bytes = Arc::clone(&arrival.body_bytes);
+        let mut entry = self.ledger.begin(opening(&arrival));
+        let outcome = self.carry(arrival, &mut entry).await;
+        if let Err(refusal) = &outcome {
+            // a refusal that can't be recorded is a refusal all the same
+            let _ = entry.refuse(refusal.record()).await;
+        }
+        Answer { outcome, entry, body_bytes }
+    }
+
+    async fn carry(&self, arrival: Arrival, entry: &mut Entry) -> Result<Reply, Refusal> {
+        let session = self.identify(&arrival.presented)?;
+        entry.session(&session);
+        let target = self.find(&arrival)?;
+        entry.resource(target.as_ref().map(|resource| resource.identifier.clone()));
+        let permit = self.decide(&session, target.as_ref(), &arrival)?;
+        entry.permit(&permit).await?; // recorded before anything is obtained or sent
+        let credential = self.obtain(&permit).await?;
+        if let Some(credential) = &credential {
+            entry.credential(credential.provenance());
+        }
+        self.forward(arrival, permit, credential, entry).await
+    }
+
+    /// Judges a CONNECT.
+    pub async fn admit(&self, knock: Knock) -> Admission {
+        let mut entry = self.ledger.begin(Opening {
+            method: Method::CONNECT,
+            scheme: Some(Scheme::Https),
+            authority: Some(knock.authority.clone()),
+            path: None,
+            pid: None,
+            program: None,
+        });
+        let way = self.open(knock, &mut entry).await;
+        if let Err(refusal) = &way {
+            let _ = entry.refuse(refusal.record()).await;
+        }
+        Admission { way, entry }
+    }
+
+    async fn open(&self, knock: Knock, entry: &mut Entry) -> Result<Way, Refusal> {
+        let session = self.identify(&knock.presented)?;
+        entry.session(&session);
+        if let Some(resource) = self.resources.load().claimant(Scheme::Https, &knock.authority) {
+            entry.permit(&self.policy.open(&session, &knock.authority)).await?;
+            entry.resource(Some(resource.identifier.clone()));
+            return Ok(Way::Intercept(session));
+        }
+        let reach = self.reach(&knock.authority)?;
+        let facts = Facts {
+            method: &Method::CONNECT,
+            scheme: Scheme::Https,
+            authority: &knock.authority,
+            path: "",
+            time: self.clock.now(),
+        };
+        let permit = self.policy.decide_tunnel(&session, &knock.authority, &facts)?;
+        entry.permit(&permit).await?;
+        let stream = self.upstream.dialer().dial(&knock.authority, reach).await?;
+        Ok(Way::Tunnel(session, stream))
+    }
+
+    /// A request that could not be read, or a connection that broke its own terms: recorded, and refused.
+    pub async fn refuse(&self, presented: &Presented, opening: Opening, malformed: Malformed) -> Answer {
+        let mut entry = self.ledger.begin(opening);
+        if let Ok(session) = self.identify(presented) {
+            entry.session(&session);
+        }
+        let refusal = Refusal::Malformed(malformed);
+        let _ = entry.refuse(refusal.record()).await;
+        Answer { outcome: Err(refusal), entry, body_bytes: Arc::default() }
+    }
+
+    /// The path spellings that the place's resources permit.
+    pub fn path_forms(&self, authority: &Authority) -> PathForms {
+        self.resources.load().path_forms(authority)
+    }
+
+    /// Starts the connection that the first request of an opened tunnel will need.
+    pub fn warm(&self, session: &Arc<Session>, host: &Authority, protocol: Protocol) {
+        if let Some(resource) = self.resources.load().claimant(Scheme::Https, host) {
+            self.upstream.warm(session, &resource, host, protocol);
+        }
+    }
+
+    fn identify(&self, presented: &Presented) -> Result<Arc<Session>, Unidentified> {
+        match presented {
+            Presented::Session(session) if session.is_open() => Ok(Arc::clone(session)),
+            Presented::Session(_) => Err(Unidentified::Ended),
+            Presented::Basic(header) => match (self.agents.identify_basic(header.as_ref()), self.agents.anonymous()) {
+                (Err(Unidentified::Missing), Some(anonymous)) => Ok(anonymous),
+                (identified, _) => identified,
+            },
+        }
+    }
+
+    /// None for a host that is no resource and may be passed on to.
+    fn find(&self, arrival: &Arrival) -> Result<Option<Arc<Resource>>, Refusal> {
+        match self.resources.load().find(&arrival.destination, &arrival.head.method) {
+            Target::Resource(resource) => {
+                crate::model::Path::parse(arrival.destination.path.as_str(), resource.path_forms)
+                    .map_err(|ambiguous| Refusal::Malformed(ambiguous.into()))?;
+                Ok(Some(resource))
+            }
+            Target::Unclaimed => Err(Refusal::Unclaimed),
+            Target::Unlisted => self.reach(&arrival.destination.authority).map(|_| None),
+        }
+    }
+
+    fn decide(
+        &self,
+        session: &Arc<Session>,
+        target: Option<&Arc<Resource>>,
+        arrival: &Arrival,
+    ) -> Result<Permit, Refusal> {
+        let Destination { scheme, authority, path } = &arrival.destination;
+        let facts = Facts {
+            method: &arrival.head.method,
+            scheme: *scheme,
+            authority,
+            path: path.as_str(),
+            time: self.clock.now(),
+        };
+        let decision = match target {
+            Some(resource) => self.policy.decide(session, resource, &facts),
+            None => self.policy.decide_tunnel(session, authority, &facts),
+        };
+        Ok(decision?)
+    }
+
+    /// A client that did not identify itself is decided on and recorded like any other, but lent nothing.
+    async fn obtain(&self, permit: &Permit) -> Result<Option<Credential>, Refusal> {
+        if self.agents.is_anonymous(permit.session()) {
+            return Ok(None);
+        }
+        Ok(self.vault.obtain(permit).await?)
+    }
+
+    /// Once more with a fresh credential when the API refuses the one at hand and the body can be sent again.
+    async fn forward(
+        &self,
+        arrival: Arrival,
+        permit: Permit,
+        credential: Option<Credential>,
+        entry: &mut Entry,
+    ) -> Result<Reply, Refusal> {
+        let body = match permit.resource().map(|resource| &resource.source) {
+            Some(Source::TokenExchange { .. } | Source::ClientCredentials { .. }) if !arrival.websocket => {
+                arrival.body.gather(limits::REPLAY_BYTES_MAX).await.map_err(|_| Refusal::BodyBroken)?
+            }
+            _ => arrival.body,
+        };
+        let request = Outbound::new(arrival.head, arrival.destination, body, arrival.protocol, arrival.websocket);
+        let (reply, request, permit) = match self.upstream.forward(request, permit, credential.as_ref()).await? {
+            Forwarded::Answered(reply) => return Ok(reply),
+            Forwarded::CredentialRefused { reply, request, permit } => (reply, request, permit),
+        };
+        let Some(refused) = credential else { return Ok(reply) };
+        if self.vault.refuse(&refused) == Refused::Final {
+            return Ok(reply);
+        }
+        let Ok(Some(fresh)) = self.vault.obtain(&permit).await else { return Ok(reply) };
+        entry.credential(fresh.provenance());
+        match self.upstream.forward(request, permit, Some(&fresh)).await? {
+            Forwarded::Answered(reply) => Ok(reply),
+            Forwarded::CredentialRefused { reply, .. } => {
+                let _ = self.vault.refuse(&fresh);
+                Ok(reply)
+            }
+        }
+    }
+
+    /// How far a host that is no resource may be reached, if at all.
+    fn reach(&self, authority: &Authority) -> Result<Reach, Refusal> {
+        match &**self.unlisted.load() {
+            Unlisted::Deny => Err(Refusal::Unlisted),
+            Unlisted::Tunnel { ports, .. } if !ports.contains(&authority.port) => Err(Refusal::TunnelPort),
+            Unlisted::Tunnel { private_hosts, .. } => {
+                let private = private_hosts.iter().any(|pattern| pattern.matches(&authority.host));
+                Ok(if private { Reach::Any } else { Reach::Public })
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+fn opening(arrival: &Arrival) -> Opening {
+    let Destination { scheme, authority, path } = &arrival.destination;
+    Opening {
+        method: arrival.head.method.clone(),
+        scheme: Some(*scheme),
+        authority: Some(authority.clone()),
+        path: Some(path.clone()),
+        pid: None,
+        program: None,
+    }
+}

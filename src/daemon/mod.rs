@@ -1,0 +1,141 @@
+//! The composition root: builds the parts from the configuration, starts them, reloads, drains.
+//!
+//! This is the one place that knows both the broker and the embedded zone; each is handed what it needs and
+//! neither hears of the other.
+
+mod backend;
+mod listeners;
+mod log;
+mod parts;
+mod reload;
+mod watch;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cli::DaemonStart;
+use crate::cli::Exit;
+use crate::cli::Failure;
+use crate::config;
+use crate::control;
+use crate::control::ControlListener;
+use crate::daemon::backend::Control;
+use crate::daemon::listeners::Listeners;
+use crate::daemon::parts::Parts;
+use crate::http;
+use crate::limits;
+use crate::os;
+use crate::os::systemd;
+use crate::proxy::Entrance;
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// Whatever keeps it from serving, in words for the person who started it.
+pub fn run(start: DaemonStart) -> Result<(), Failure> {
+    log::start(start.log_format, &start.surroundings.environment);
+    let workers = std::thread::available_parallelism().map_or(2, |cores| cores.get().min(limits::WORKER_THREADS_MAX));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Refused, "no threads to run on").caused_by(&error))?;
+    let outcome = runtime.block_on(serve(start));
+    runtime.shutdown_timeout(limits::OWN_SERVER_DRAIN_TIMEOUT);
+    outcome
+}
+
+async fn serve(start: DaemonStart) -> Result<(), Failure> {
+    let paths = &start.surroundings.paths;
+    for folder in [paths.state_folder(), paths.runtime_folder()] {
+        os::private_folder(folder).map_err(|error| {
+            Failure::new(Exit::NotPermitted, format!("`{}` can't be used", folder.display()))
+                .caused_by(&error)
+                .hint(error.hint())
+        })?;
+    }
+    let activated = systemd::activated().map_err(|error| {
+        Failure::new(Exit::Refused, "the service manager's sockets can't be used").caused_by(&error)
+    })?;
+    // Being the daemon comes first: a second one must not touch the ledger or the certificates.
+    let control = match activated.control {
+        Some(listener) => ControlListener::adopt(&paths.control_socket(), listener),
+        None => ControlListener::bind(&paths.control_socket()),
+    };
+    let control = control
+        .map_err(|error| Failure::new(Exit::Refused, "this is not the daemon").caused_by(&error).hint(error.hint()))?;
+    let environment = start.surroundings.environment.clone();
+    let read = |name: &str| environment.get(name).map(std::ffi::OsString::from);
+    let place = config::find(start.config.as_deref(), &read, paths);
+    let config = parts::open_config(&place, &read)?;
+    let listeners = Listeners::bind(&config, activated.proxy).await?;
+
+    let (stop, draining, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
+    let parts = Arc::new(Parts::build(start.surroundings.clone(), place, config, &listeners, &draining, &tasks).await?);
+    let services = TaskTracker::new();
+    let Listeners { proxy, zone, whoami } = listeners;
+    if let (Some(listener), Some(embedded)) = (zone, &parts.zone) {
+        services.spawn(http::serve(listener, None, embedded.router(), stop.clone()));
+    }
+    if let (Some(listener), Some(whoami)) = (whoami, parts.whoami.clone()) {
+        services.spawn(http::serve(listener, Some(whoami.tls), whoami.router, stop.clone()));
+    }
+    for listener in proxy {
+        services.spawn(Arc::clone(&parts.proxy).listen(listener, Entrance::Shared, draining.clone()));
+    }
+    let backend = Arc::new(Control::new(Arc::clone(&parts), stop.clone()));
+    services.spawn(control::serve(control, Arc::clone(&backend), stop.clone()));
+    services.spawn(watch::files(Arc::clone(&parts), stop.clone()));
+    services.spawn(housekeeping(Arc::clone(&parts), stop.clone()));
+    let ledger = Arc::clone(&parts.broker.ledger);
+    services.spawn(systemd::keep_watchdog(stop.clone(), move || ledger.healthy()));
+    systemd::ready("serving");
+    tracing::info!(listening = ?parts.listening, config = ?parts.place, "serving");
+
+    watch::signals(&parts, &stop).await;
+    systemd::stopping();
+    tracing::info!("draining");
+    drain(&parts, &stop, &draining, &tasks, &services).await;
+    Ok(())
+}
+
+/// In order: take nothing new, let finish what is under way, end what is left, seal the ledger.
+async fn drain(
+    parts: &Parts,
+    stop: &CancellationToken,
+    draining: &CancellationToken,
+    tasks: &TaskTracker,
+    services: &TaskTracker,
+) {
+    draining.cancel();
+    parts.connections.close();
+    if tokio::time::timeout(limits::DRAIN_TIMEOUT, parts.connections.wait()).await.is_err() {
+        tracing::warn!(left = parts.connections.len(), "not everything under way could be finished");
+    }
+    parts.broker.agents.end_all(crate::agent::Ending::Stopping);
+    stop.cancel();
+    services.close();
+    tasks.close();
+    let _ = tokio::time::timeout(limits::OWN_SERVER_DRAIN_TIMEOUT, async {
+        parts.connections.wait().await;
+        services.wait().await;
+        parts.broker.vault.close().await;
+    })
+    .await;
+    if let Some(zone) = &parts.zone {
+        zone.close().await;
+    }
+    let ledger = Arc::clone(&parts.broker.ledger);
+    let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
+}
+
+async fn housekeeping(parts: Arc<Parts>, stop: CancellationToken) {
+    let mut beat = tokio::time::interval(limits::HOUSEKEEPING_INTERVAL);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = beat.tick() => {}
+        }
+        parts.broker.upstream.sweep();
+        parts.look_after_certificates().await;
+    }
+}

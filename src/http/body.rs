@@ -1,0 +1,180 @@
+//! Message bodies on their way through: frame in, frame out, nothing kept.
+
+use std::fmt;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::task::Context;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::Body as _;
+use hyper::body::Frame;
+use hyper::body::Incoming;
+use hyper::body::SizeHint;
+use tokio::time::Sleep;
+
+/// A body: nothing, bytes at hand, or a stream from the other side. Back-pressure is that of the sockets.
+#[derive(Debug)]
+pub enum Body {
+    /// No body.
+    Empty,
+    /// Bytes at hand.
+    Whole(Bytes),
+    /// What the other side sends, as it sends it.
+    Stream(Box<Stream>),
+}
+
+/// A body in flight.
+pub struct Stream {
+    incoming: Incoming,
+    counter: Option<Arc<AtomicU64>>,
+    trailers: Trailers,
+    idle_max: Duration,
+    idle: Option<Pin<Box<Sleep>>>,
+    at_end: Option<Box<dyn FnOnce() + Send + Sync>>,
+}
+
+/// What happens to fields behind the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trailers {
+    /// They pass (gRPC ends with them).
+    Pass,
+    /// They are dropped: on HTTP/1 they are a second place for headers that a decision did not see.
+    Drop,
+}
+
+/// Why a body broke off. Holds no byte of it.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyFailed {
+    /// The side that sends it broke off or broke its framing.
+    #[error("the body broke off")]
+    Broken(#[source] hyper::Error),
+    /// Nothing came for the whole bound.
+    #[error("no byte of the body came for {} s", .0.as_secs())]
+    Idle(Duration),
+}
+
+impl Body {
+    /// A stream that gives up after `idle_max` without a frame.
+    pub fn stream(incoming: Incoming, trailers: Trailers, idle_max: Duration) -> Self {
+        if incoming.is_end_stream() {
+            return Self::Empty;
+        }
+        let stream = Stream { incoming, counter: None, trailers, idle_max, idle: None, at_end: None };
+        Self::Stream(Box::new(stream))
+    }
+
+    /// Adds each byte that passes to `counter`.
+    pub fn counted(mut self, counter: &Arc<AtomicU64>) -> Self {
+        if let Self::Stream(stream) = &mut self {
+            stream.counter = Some(Arc::clone(counter));
+        }
+        self
+    }
+
+    /// The bytes at hand, when the length is known and at most `bytes_max`; a longer or open body stays a stream.
+    ///
+    /// # Errors
+    /// The body broke off.
+    pub async fn gather(self, bytes_max: u64) -> Result<Self, BodyFailed> {
+        use http_body_util::BodyExt as _;
+        let known = self.size_hint().exact().is_some_and(|length| length <= bytes_max);
+        match self {
+            Self::Stream(_) if known => Ok(Self::Whole(self.collect().await?.to_bytes())),
+            body => Ok(body),
+        }
+    }
+
+    /// Calls `action` once when the body has passed whole; never when it broke off. At once for a body that is
+    /// at hand already.
+    pub fn at_end(mut self, action: impl FnOnce() + Send + Sync + 'static) -> Self {
+        match &mut self {
+            Self::Stream(stream) => stream.at_end = Some(Box::new(action)),
+            Self::Empty | Self::Whole(_) => action(),
+        }
+        self
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyFailed;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                *self = Self::Empty;
+                Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+            }
+            Self::Stream(stream) => stream.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Whole(bytes) => bytes.is_empty(),
+            Self::Stream(stream) => stream.at_end.is_none() && stream.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Whole(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
+            Self::Stream(stream) => stream.incoming.size_hint(),
+        }
+    }
+}
+
+impl Stream {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
+        loop {
+            let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Pending => return self.poll_idle(cx),
+                Poll::Ready(None) => {
+                    self.end();
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(BodyFailed::Broken(error)))),
+                Poll::Ready(Some(Ok(frame))) => frame,
+            };
+            self.idle = None;
+            if let (Some(data), Some(counter)) = (frame.data_ref(), &self.counter) {
+                counter.fetch_add(u64::try_from(data.len()).unwrap_or(0), Ordering::Relaxed);
+            }
+            if frame.is_trailers() && self.trailers == Trailers::Drop {
+                continue;
+            }
+            // hyper asks no more once a body of known length is whole
+            if self.incoming.is_end_stream() {
+                self.end();
+            }
+            return Poll::Ready(Some(Ok(frame)));
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(action) = self.at_end.take() {
+            action();
+        }
+    }
+
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
+        let idle_max = self.idle_max;
+        let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle_max)));
+        idle.as_mut().poll(cx).map(|()| Some(Err(BodyFailed::Idle(idle_max))))
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("trailers", &self.trailers).finish_non_exhaustive()
+    }
+}

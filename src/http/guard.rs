@@ -1,0 +1,265 @@
+//! From a request head to the one [`Destination`] it can mean. Pure.
+//!
+//! CONNECT authority, `Host`, `:authority`, scheme and target must agree; what could be read in two ways is
+//! refused here, before anything is decided.
+
+use hyper::HeaderMap;
+use hyper::Method;
+use hyper::Request;
+use hyper::Uri;
+use hyper::Version;
+use hyper::header::HOST;
+
+use crate::http::Violation;
+use crate::limits;
+use crate::model::AmbiguousPath;
+use crate::model::Authority;
+use crate::model::Destination;
+use crate::model::NotAnAuthority;
+use crate::model::Path;
+use crate::model::PathForms;
+use crate::model::Scheme;
+
+/// Why a request is not understood. Holds no byte of it beyond a short, escaped host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// The bytes themselves.
+    #[error(transparent)]
+    Bytes(#[from] Violation),
+    /// The path has no canonical form.
+    #[error(transparent)]
+    Path(#[from] AmbiguousPath),
+    /// The authority of the target or the `Host` field.
+    #[error("the host of the request is not acceptable: {0}")]
+    Authority(#[from] NotAnAuthority),
+    /// No host at all.
+    #[error("the request names no host")]
+    HostMissing,
+    /// More than one `Host`.
+    #[error("the request has more than one `Host`")]
+    HostRepeated,
+    /// Target and `Host` differ.
+    #[error("the request target and `Host` name different places")]
+    HostDisagrees,
+    /// The request is for another place than its connection was opened for.
+    #[error("the request is for another place than its connection was opened for")]
+    Misdirected,
+    /// A path alone, on the proxy's own port.
+    #[error("this is a proxy: the target must be `CONNECT host:port` or an absolute `http://` URI")]
+    OriginForm,
+    /// `*`, `host:port`, or a scheme that doesn't belong here.
+    #[error("the form of the request target doesn't belong here")]
+    TargetForm,
+    /// `https://` in the clear.
+    #[error("`https://` must come through CONNECT, so that it is encrypted")]
+    HttpsInTheClear,
+    /// CONNECT or TRACE inside a tunnel, or a method that nobody knows.
+    #[error("the method is not permitted here")]
+    Method,
+    /// More field lines than the bound.
+    #[error("the request has more than {max} header lines", max = limits::HEADERS_MAX)]
+    TooManyHeaders,
+    /// Another protocol than WebSocket is asked for.
+    #[error("only `Upgrade: websocket` is known here")]
+    Upgrade,
+}
+
+/// Where a CONNECT goes: authority-form, and `Host`, where there is one, the same.
+pub fn connect<B>(head: &Request<B>) -> Result<Authority, Malformed> {
+    check_fields(head.headers())?;
+    let target = head.uri().authority().filter(|_| head.uri().scheme().is_none()).ok_or(Malformed::TargetForm)?;
+    let authority = Authority::parse(target.as_str())?;
+    if let Some(host) = one_host(head.headers())?
+        && Authority::parse_or(host, authority.port)? != authority
+    {
+        return Err(Malformed::HostDisagrees);
+    }
+    Ok(authority)
+}
+
+/// Where an absolute-form request in the clear goes. `forms` is asked for the place.
+pub fn in_the_clear<B>(head: &Request<B>, forms: impl Fn(&Authority) -> PathForms) -> Result<Destination, Malformed> {
+    check_fields(head.headers())?;
+    check_method(head.method())?;
+    let target = head.uri().authority().ok_or(Malformed::OriginForm)?;
+    match head.uri().scheme_str() {
+        Some("http") => {}
+        Some("https") => return Err(Malformed::HttpsInTheClear),
+        _ => return Err(Malformed::TargetForm),
+    }
+    let authority = Authority::parse_or(target.as_str(), 80)?;
+    match one_host(head.headers())? {
+        Some(host) if Authority::parse_or(host, 80)? != authority => return Err(Malformed::HostDisagrees),
+        None if head.version() == Version::HTTP_11 => return Err(Malformed::HostMissing),
+        _ => {}
+    }
+    let path = path(head.uri(), forms(&authority))?;
+    Ok(Destination { scheme: Scheme::Http, authority, path })
+}
+
+/// Where a request inside an opened tunnel goes: nowhere but where the tunnel was opened to.
+pub fn in_tunnel<B>(head: &Request<B>, opened: &Authority, forms: PathForms) -> Result<Destination, Malformed> {
+    check_fields(head.headers())?;
+    check_method(head.method())?;
+    let host = one_host(head.headers())?;
+    match head.uri().authority() {
+        Some(target) => {
+            if head.uri().scheme_str() != Some("https") {
+                return Err(Malformed::TargetForm);
+            }
+            agree(target.as_str(), opened)?;
+            match host {
+                Some(host) if !is_same(host, opened)? => return Err(Malformed::HostDisagrees),
+                None if head.version() < Version::HTTP_2 => return Err(Malformed::HostMissing),
+                _ => {}
+            }
+        }
+        None => agree(host.ok_or(Malformed::HostMissing)?, opened)?,
+    }
+    let path = path(head.uri(), forms)?;
+    Ok(Destination { scheme: Scheme::Https, authority: opened.clone(), path })
+}
+
+/// Whether the request asks for a WebSocket; any other upgrade is refused, but for `h2c`, which RFC 9113
+/// has withdrawn and clients of old offer without need.
+pub fn asks_for_websocket(headers: &HeaderMap) -> Result<bool, Malformed> {
+    let Some(upgrade) = headers.get(hyper::header::UPGRADE) else { return Ok(false) };
+    if upgrade.as_bytes().eq_ignore_ascii_case(b"websocket") { Ok(true) } else { Err(Malformed::Upgrade) }
+}
+
+fn agree(named: &str, opened: &Authority) -> Result<(), Malformed> {
+    if is_same(named, opened)? { Ok(()) } else { Err(Malformed::Misdirected) }
+}
+
+/// The spelling that nearly every client sends is compared as it is.
+fn is_same(named: &str, opened: &Authority) -> Result<bool, Malformed> {
+    if opened.port == 443 && named == opened.host.as_str() {
+        return Ok(true);
+    }
+    Ok(Authority::parse_or(named, 443)? == *opened)
+}
+
+fn one_host(headers: &HeaderMap) -> Result<Option<&str>, Malformed> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let Some(host) = hosts.next() else { return Ok(None) };
+    if hosts.next().is_some() {
+        return Err(Malformed::HostRepeated);
+    }
+    let host = host.to_str().map_err(|_| NotAnAuthority::Host("…".to_owned()))?;
+    Ok(Some(host))
+}
+
+/// What [`crate::http::Strict`] holds HTTP/1 to, for HTTP/2 as well.
+fn check_fields(headers: &HeaderMap) -> Result<(), Malformed> {
+    if headers.len() > limits::HEADERS_MAX {
+        return Err(Malformed::TooManyHeaders);
+    }
+    for (name, value) in headers {
+        if name.as_str().contains('_') {
+            return Err(Violation::Underscore.into());
+        }
+        if !value.as_bytes().iter().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e)) {
+            return Err(Violation::Head.into());
+        }
+    }
+    Ok(())
+}
+
+/// Exact tokens of the IANA registry that carry requests to APIs; CONNECT and TRACE are for proxies.
+fn check_method(method: &Method) -> Result<(), Malformed> {
+    match method.as_str() {
+        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "QUERY" | "SEARCH" | "REPORT"
+        | "PROPFIND" | "PROPPATCH" | "MKCOL" | "COPY" | "MOVE" | "LOCK" | "UNLOCK" => Ok(()),
+        _ => Err(Malformed::Method),
+    }
+}
+
+fn path(uri: &Uri, forms: PathForms) -> Result<Path, Malformed> {
+    let legal = |query: &str| query.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'#');
+    if !uri.query().is_none_or(legal) {
+        return Err(Violation::Target.into());
+    }
+    match uri.path() {
+        "" => Ok(Path::root()),
+        "*" => Err(Malformed::TargetForm),
+        path => Ok(Path::parse(path, forms)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(method: &str, target: &str, fields: &[(&str, &str)], version: Version) -> Request<()> {
+        let mut builder = Request::builder().method(method).uri(target).version(version);
+        for (name, value) in fields {
+            builder = builder.header(*name, *value);
+        }
+        builder.body(()).unwrap()
+    }
+
+    fn tunnel(target: &str, hosts: &[&str], version: Version) -> Result<Destination, Malformed> {
+        let fields: Vec<_> = hosts.iter().map(|host| ("host", *host)).collect();
+        let opened = Authority::parse("api.example.com:443").unwrap();
+        in_tunnel(&head("GET", target, &fields, version), &opened, PathForms::default())
+    }
+
+    #[test]
+    fn everything_that_names_the_host_must_agree() {
+        let v1 = Version::HTTP_11;
+        assert!(tunnel("/a?b=c", &["api.example.com"], v1).is_ok());
+        assert!(tunnel("/", &["API.example.com.:443"], v1).is_ok());
+        assert_eq!(tunnel("/", &["evil.example.com"], v1), Err(Malformed::Misdirected));
+        assert_eq!(tunnel("/", &["api.example.com:8443"], v1), Err(Malformed::Misdirected));
+        assert_eq!(tunnel("/", &[], v1), Err(Malformed::HostMissing));
+        assert_eq!(tunnel("/", &["api.example.com", "api.example.com"], v1), Err(Malformed::HostRepeated));
+        assert!(matches!(tunnel("/", &["u@api.example.com"], v1), Err(Malformed::Authority(_))));
+        assert!(matches!(tunnel("/", &["api.example.com, x"], v1), Err(Malformed::Authority(_))));
+        assert_eq!(tunnel("https://other.example/", &["api.example.com"], v1), Err(Malformed::Misdirected));
+    }
+
+    #[test]
+    fn http_2_is_held_to_the_same() {
+        let v2 = Version::HTTP_2;
+        assert!(tunnel("https://api.example.com/", &[], v2).is_ok());
+        assert_eq!(tunnel("https://api.example.com/", &["b.example"], v2), Err(Malformed::HostDisagrees));
+        assert_eq!(tunnel("https://b.example/", &[], v2), Err(Malformed::Misdirected));
+        assert_eq!(tunnel("http://api.example.com/", &[], v2), Err(Malformed::TargetForm));
+        assert!(matches!(tunnel("https://u:p@api.example.com/", &[], v2), Err(Malformed::Authority(_))));
+        assert_eq!(tunnel("/x", &[], v2), Err(Malformed::HostMissing));
+    }
+
+    #[test]
+    fn methods_are_exact_tokens_that_carry_requests() {
+        let opened = Authority::parse("a.example:443").unwrap();
+        for method in ["TRACE", "get", "CONNECT", "FOO"] {
+            let head = head(method, "/", &[("host", "a.example")], Version::HTTP_11);
+            assert_eq!(in_tunnel(&head, &opened, PathForms::default()), Err(Malformed::Method), "{method}");
+        }
+    }
+
+    #[test]
+    fn a_connect_names_its_place_once() {
+        let place = |target: &str, fields: &[(&str, &str)]| {
+            connect(&head("CONNECT", target, fields, Version::HTTP_11)).map(|authority| authority.to_string())
+        };
+        assert_eq!(place("A.example:443", &[("host", "a.example:443")]).unwrap(), "a.example:443");
+        assert_eq!(place("a.example:443", &[("host", "a.example")]).unwrap(), "a.example:443");
+        assert!(place("a.example:443", &[("host", "b.example:443")]).is_err());
+        assert!(place("a.example:443@b.example:443", &[]).is_err());
+        assert!(place("a.example:65536", &[]).is_err());
+        assert!(place("a.example:", &[]).is_err());
+    }
+
+    #[test]
+    fn the_proxy_port_takes_absolute_http_only() {
+        let ask = |target: &str, fields: &[(&str, &str)]| {
+            in_the_clear(&head("GET", target, fields, Version::HTTP_11), |_| PathForms::default())
+        };
+        assert_eq!(ask("/x", &[("host", "127.0.0.1:7979")]), Err(Malformed::OriginForm));
+        assert_eq!(ask("https://a.example/", &[("host", "a.example")]), Err(Malformed::HttpsInTheClear));
+        assert_eq!(ask("http://a.example/", &[("host", "b.example")]), Err(Malformed::HostDisagrees));
+        assert_eq!(ask("http://a.example/", &[]), Err(Malformed::HostMissing));
+        assert_eq!(ask("http://a.example", &[("host", "a.example")]).unwrap().path, Path::root());
+    }
+}

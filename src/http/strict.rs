@@ -1,0 +1,253 @@
+//! HTTP/1 as an agent may send it: a byte stream that ends at the first byte two parsers could read
+//! differently.
+//!
+//! hyper accepts much that is ambiguous (both `Content-Length` and `Transfer-Encoding`, a repeated or
+//! padded length, bare line feeds, fragments cut off in silence). [`Strict`] stands between the socket and
+//! hyper, follows the framing of each message by itself, and lets nothing through that RFC 9112 does not
+//! spell in exactly one way. It changes no byte: what it permits reaches hyper as it came.
+//!
+//! A request that may switch the connection (CONNECT, Upgrade) parks the stream until [`Gate::proceed`]
+//! says that it did not; what came behind it is kept, and handed out by [`Strict::into_inner`] if it did.
+
+use std::future::Future as _;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::task::Context;
+use std::task::Poll;
+use std::task::ready;
+
+use bytes::Buf as _;
+use bytes::Bytes;
+use bytes::BytesMut;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
+use tokio::io::ReadBuf;
+use tokio::time::Sleep;
+
+use crate::http::framing::Chunks;
+use crate::http::framing::Framing;
+use crate::http::framing::Violation;
+use crate::http::framing::read_head;
+use crate::limits;
+
+/// A stream that passes HTTP/1 requests on only while they can be read in one way.
+#[derive(Debug)]
+pub struct Strict<S> {
+    stream: S,
+    state: State,
+    /// The head so far, where it came in more than one piece.
+    partial: Vec<u8>,
+    /// Read from the socket, not yet passed on.
+    held: BytesMut,
+    gate: Arc<Gate>,
+    violation: Option<Violation>,
+    head_deadline: Option<Pin<Box<Sleep>>>,
+}
+
+/// Tells a parked stream to go on as HTTP.
+#[derive(Debug, Default)]
+pub struct Gate {
+    parked: AtomicBool,
+}
+
+impl Gate {
+    /// The request that asked for another protocol was answered without switching.
+    pub fn proceed(&self) {
+        self.parked.store(false, Ordering::Release);
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    Head,
+    Length(u64),
+    Chunked(Chunks),
+}
+
+impl<S> Strict<S> {
+    /// Guards `stream` from its first byte.
+    pub fn new(stream: S) -> Self {
+        Self {
+            stream,
+            state: State::Head,
+            partial: Vec::new(),
+            held: BytesMut::new(),
+            gate: Arc::default(),
+            violation: None,
+            head_deadline: None,
+        }
+    }
+
+    /// To be told when a request that could have switched protocols did not.
+    pub fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.gate)
+    }
+
+    /// What ended the stream, if it was not the other side.
+    pub fn violation(&self) -> Option<Violation> {
+        self.violation
+    }
+
+    /// The stream itself, and what was read from it behind the request that switched protocols.
+    pub fn into_inner(self) -> (S, Bytes) {
+        (self.stream, self.held.freeze())
+    }
+
+    /// How many of `bytes` may go on. Fewer than all of them leaves the rest to be held.
+    fn judge(&mut self, bytes: &[u8]) -> usize {
+        let mut passed = 0;
+        while let Some(rest) = bytes.get(passed..).filter(|rest| !rest.is_empty()) {
+            if self.gate.parked.load(Ordering::Acquire) {
+                break;
+            }
+            let taken = match &mut self.state {
+                State::Head => self.judge_head(rest),
+                State::Length(left) => {
+                    let taken = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    *left -= u64::try_from(taken).unwrap_or(0);
+                    if *left == 0 {
+                        self.state = State::Head;
+                    }
+                    Ok(taken)
+                }
+                State::Chunked(chunks) => chunks.read(rest).map(|(taken, ended)| {
+                    if ended {
+                        self.state = State::Head;
+                    }
+                    taken
+                }),
+            };
+            match taken {
+                Ok(taken) => passed += taken,
+                Err(violation) => {
+                    self.violation = Some(violation);
+                    break;
+                }
+            }
+        }
+        passed
+    }
+
+    fn judge_head(&mut self, rest: &[u8]) -> Result<usize, Violation> {
+        let before = self.partial.len();
+        let whole = if before == 0 {
+            read_head(rest, 0)?
+        } else {
+            self.partial.extend_from_slice(rest);
+            read_head(&self.partial, before)?
+        };
+        let Some((length, framing)) = whole else {
+            if before == 0 {
+                self.partial.extend_from_slice(rest);
+            }
+            return Ok(rest.len());
+        };
+        self.partial = Vec::new();
+        self.head_deadline = None;
+        self.state = match framing {
+            Framing::None => State::Head,
+            Framing::Switch => {
+                self.gate.parked.store(true, Ordering::Release);
+                State::Head
+            }
+            Framing::Length(0) => State::Head,
+            Framing::Length(length) => State::Length(length),
+            Framing::Chunked => State::Chunked(Chunks::default()),
+        };
+        Ok(length - before)
+    }
+
+    /// A head that has begun must end within its time.
+    fn poll_head_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.partial.is_empty() {
+            return Poll::Pending;
+        }
+        let deadline =
+            self.head_deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(limits::HEAD_READ_TIMEOUT)));
+        deadline.as_mut().poll(cx)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.violation.is_some() {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        // Nobody is woken from here: hyper asks again once it has written the answer that opens the gate.
+        if this.gate.parked.load(Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        if !this.held.is_empty() {
+            let held = std::mem::take(&mut this.held);
+            let room = held.len().min(buf.remaining());
+            let passed = this.judge(held.get(..room).unwrap_or_default());
+            buf.put_slice(held.get(..passed).unwrap_or_default());
+            this.held = held;
+            this.held.advance(passed);
+            return this.after(passed, cx);
+        }
+        let before = buf.filled().len();
+        match Pin::new(&mut this.stream).poll_read(cx, buf) {
+            Poll::Ready(read) => read?,
+            Poll::Pending => {
+                ready!(this.poll_head_deadline(cx));
+                this.violation = Some(Violation::Stalled);
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        let read = buf.filled().len() - before;
+        if read == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let passed = this.judge(buf.filled().get(before..).unwrap_or_default());
+        if passed < read {
+            this.held.extend_from_slice(buf.filled().get(before + passed..).unwrap_or_default());
+            buf.set_filled(before + passed);
+        }
+        this.after(passed, cx)
+    }
+}
+
+impl<S> Strict<S> {
+    /// Zero bytes would mean the end of the stream, so that nothing passed is an error or a wait.
+    fn after(&mut self, passed: usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match (passed, self.violation) {
+            (0, Some(_)) => Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+            (0, None) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+}

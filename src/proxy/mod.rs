@@ -1,0 +1,48 @@
+//! The edge that agents talk to: CONNECT and absolute-form requests on loopback.
+//!
+//! It reads bytes, hands [`Arrival`](crate::broker::Arrival)s to the broker and writes what comes back. It
+//! decides nothing and records nothing by itself.
+
+mod connection;
+mod http1;
+mod intercept;
+mod listener;
+mod recorded;
+mod reply;
+mod tunnel;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use listener::Entrance;
+
+use crate::broker::Broker;
+use crate::limits;
+use crate::tls::CertificateAuthority;
+
+/// The proxy: what every connection of an agent shares.
+#[derive(Debug)]
+pub struct Proxy {
+    broker: Arc<Broker>,
+    certificates: Arc<CertificateAuthority>,
+    connections: Arc<Semaphore>,
+    /// Ends when the daemon drains: connections finish what they carry and take no more.
+    draining: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Proxy {
+    /// `tasks` owns every connection; cancelling `draining` lets them finish.
+    pub fn new(
+        broker: Arc<Broker>,
+        certificates: Arc<CertificateAuthority>,
+        draining: CancellationToken,
+        tasks: TaskTracker,
+    ) -> Arc<Self> {
+        let connections = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+        Arc::new(Self { broker, certificates, connections, draining, tasks })
+    }
+}

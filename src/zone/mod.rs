@@ -1,0 +1,30 @@
+//! The embedded zone: a small OAuth 2.0 authorization server of one person's own, on a loopback address.
+//!
+//! It promises what any other would: RFC 8414 metadata, a JWKS, a token endpoint with client credentials
+//! (RFC 6749 §4.4), token exchange (RFC 8693) and refresh with rotation, registration with an initial access token
+//! (RFC 7591), and short-lived RFC 9068 access tokens for one exact audience each (RFC 8707).
+//!
+//! Never: it knows nothing of the broker, which speaks to it by HTTP as to a stranger; it keeps no secret in clear;
+//! it issues no token for a resource or a scope that was not declared, and none in a user's name without the
+//! user's grant.
+
+mod id;
+mod issuer;
+mod keyring;
+mod oauth;
+mod opaque;
+mod private_file;
+mod store;
+#[allow(clippy::module_inception, reason = "the folder's noun has a file of its own")]
+mod zone;
+
+pub use self::keyring::KeyringFailed;
+pub use self::store::StoreFailed;
+pub use self::zone::DeclaredResource;
+pub use self::zone::Error;
+pub use self::zone::Settings;
+pub use self::zone::SignIn;
+pub use self::zone::Zone;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! How the zone says no (RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 7591 §3.2.2).
+
+use axum::Json;
+use axum::http::HeaderValue;
+use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
+use axum::http::header::PRAGMA;
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use serde_json::json;
+
+use crate::jose::NotSigned;
+use crate::zone::store::StoreFailed;
+
+/// A refusal: status, code and a sentence. The sentence is fixed text; nothing of the request is in it.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    error: &'static str,
+    description: &'static str,
+    challenge: Option<&'static str>,
+}
+
+impl Refusal {
+    /// The request is wrong in itself.
+    pub(super) fn invalid_request(description: &'static str) -> Self {
+        Self::bad("invalid_request", description)
+    }
+
+    /// Who the client says it is was not shown, whatever the reason: to say which would help to guess.
+    pub(super) fn invalid_client() -> Self {
+        let challenge = Some(r#"Basic realm="valetkey zone", charset="UTF-8""#);
+        Self {
+            status: StatusCode::UNAUTHORIZED,
+            challenge,
+            ..Self::bad("invalid_client", "Client authentication failed")
+        }
+    }
+
+    /// What the client presented is not good, or not the client's.
+    pub(super) fn invalid_grant(description: &'static str) -> Self {
+        Self::bad("invalid_grant", description)
+    }
+
+    /// This zone has no such grant.
+    pub(super) fn unsupported_grant_type() -> Self {
+        Self::bad("unsupported_grant_type", "The grant type is not supported")
+    }
+
+    /// The scope is malformed or none of it may be had.
+    pub(super) fn invalid_scope(description: &'static str) -> Self {
+        Self::bad("invalid_scope", description)
+    }
+
+    /// A resource that nobody declared.
+    pub(super) fn unknown_resource() -> Self {
+        Self::invalid_target("Requested authorization for unknown resource")
+    }
+
+    /// A target that no token can be for.
+    pub(super) fn invalid_target(description: &'static str) -> Self {
+        Self::bad("invalid_target", description)
+    }
+
+    /// The user never let this application act for them.
+    pub(super) fn consent_required() -> Self {
+        Self::bad("insufficient_authorization", "User consent is required")
+    }
+
+    /// Registration without the initial access token.
+    pub(super) fn invalid_token(description: &'static str) -> Self {
+        let challenge = Some(r#"Bearer realm="valetkey zone", error="invalid_token""#);
+        Self { status: StatusCode::UNAUTHORIZED, challenge, ..Self::bad("invalid_token", description) }
+    }
+
+    /// Registration of something that can't be.
+    pub(super) fn invalid_client_metadata(description: &'static str) -> Self {
+        Self::bad("invalid_client_metadata", description)
+    }
+
+    /// The body is over the bound.
+    pub(super) fn too_large() -> Self {
+        let refusal = Self::invalid_request("The request is too large");
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, ..refusal }
+    }
+
+    /// The answer, or the request's body, took too long.
+    pub(super) fn too_slow() -> Self {
+        let refusal = Self::bad("temporarily_unavailable", "The request took too long");
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, ..refusal }
+    }
+
+    /// The zone's own fault.
+    fn server_error() -> Self {
+        let refusal = Self::bad("server_error", "The zone failed, its log says why");
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, ..refusal }
+    }
+
+    fn bad(error: &'static str, description: &'static str) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, error, description, challenge: None }
+    }
+}
+
+impl From<StoreFailed> for Refusal {
+    fn from(failed: StoreFailed) -> Self {
+        tracing::error!(error = &failed as &dyn std::error::Error, "the zone could not answer");
+        Self::server_error()
+    }
+}
+
+impl From<NotSigned> for Refusal {
+    fn from(failed: NotSigned) -> Self {
+        tracing::error!(error = &failed as &dyn std::error::Error, "the zone could not answer");
+        Self::server_error()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = Json(json!({ "error": self.error, "error_description": self.description }));
+        let mut response = (self.status, [(CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")], body).into_response();
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response
+    }
+}

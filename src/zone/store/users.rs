@@ -1,0 +1,42 @@
+//! People.
+
+use crate::model::Timestamp;
+use crate::zone::id::UserId;
+use crate::zone::store::Store;
+use crate::zone::store::StoreFailed;
+
+/// A person of this zone.
+#[derive(Clone, Debug)]
+pub(in crate::zone) struct User {
+    pub(in crate::zone) id: UserId,
+    /// The e-mail address or login that others know them by.
+    pub(in crate::zone) identifier: String,
+}
+
+impl Store {
+    /// The user with this identifier, made now if there is none.
+    pub(in crate::zone) async fn welcome_user(&self, identifier: &str, now: Timestamp) -> Result<User, StoreFailed> {
+        sqlx::query(
+            "INSERT INTO users (id, identifier, created_at) VALUES ($1, $2, $3) ON CONFLICT (identifier) DO NOTHING",
+        )
+        .bind(UserId::random().as_str())
+        .bind(identifier)
+        .bind(now.as_millis())
+        .execute(&self.pool)
+        .await?;
+        let id: String = sqlx::query_scalar("SELECT id FROM users WHERE identifier = $1")
+            .bind(identifier)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(User { id: UserId::known(id), identifier: identifier.to_owned() })
+    }
+
+    /// The user with this id.
+    pub(in crate::zone) async fn user(&self, id: &UserId) -> Result<Option<User>, StoreFailed> {
+        let identifier: Option<String> = sqlx::query_scalar("SELECT identifier FROM users WHERE id = $1")
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(identifier.map(|identifier| User { id: id.clone(), identifier }))
+    }
+}

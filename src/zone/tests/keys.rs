@@ -1,0 +1,124 @@
+//! What is on disk, what survives a restart, and keys that change.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+use crate::zone::Error;
+use crate::zone::KeyringFailed;
+
+#[tokio::test]
+async fn a_restart_keeps_key_users_and_applications() {
+    let scene = Scene::new().await;
+    let (agent, before) = (scene.register("curl").await, scene.get("/openidconnect/jwks").await.body);
+    let target = [("grant_type", "client_credentials"), ("resource", WHOAMI)];
+    scene.zone.close().await;
+    let again = Scene { zone: open(scene.database(), &scene.clock).await, ..scene };
+    assert_eq!(again.get("/openidconnect/jwks").await.body, before);
+    assert_eq!(again.ask(&agent, &target).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_first_start_makes_the_folder_and_a_key_of_its_own() {
+    let scene = Scene::new().await;
+    let database = scene.folder.path().join("deep/er/zone.db");
+    let zone = open(database.clone(), &scene.clock).await;
+    let other = Scene { daemon: zone.sign_in().await.unwrap(), zone, ..scene };
+    let kid = other.get("/openidconnect/jwks").await.body["keys"][0]["kid"].as_str().unwrap().to_owned();
+    assert_ne!(SigningKey::from_pkcs8(&Secret::new(KEY.as_slice())).unwrap().kid(), kid);
+    assert_eq!(fs::metadata(database.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(header(&other.session_token().await)["kid"], kid.as_str());
+}
+
+#[tokio::test]
+async fn every_file_is_the_owners_alone_and_holds_no_secret_in_clear() {
+    let scene = Scene::new().await;
+    let agent = scene.register("curl").await;
+    let refreshed = scene.refresh(text(&scene.daemon.refresh_token)).await;
+    scene.zone.close().await;
+    let secrets = [
+        agent.secret.as_str(),
+        text(&scene.daemon.refresh_token),
+        text(&scene.daemon.client_secret),
+        text(&scene.daemon.registration_token),
+        &refreshed.word("refresh_token"),
+        &refreshed.word("access_token"),
+    ];
+    let mut seen = 0;
+    for file in fs::read_dir(scene.folder.path()).unwrap().map(Result::unwrap) {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", file.path().display());
+        let content = fs::read(file.path()).unwrap();
+        for secret in secrets {
+            assert!(!content.windows(secret.len()).any(|window| window == secret.as_bytes()));
+        }
+        seen += 1;
+    }
+    assert!(seen >= 2, "the database and the key");
+}
+
+#[tokio::test]
+async fn a_rotated_key_stays_in_the_jwks_until_its_tokens_are_dead() {
+    let scene = Scene::new().await;
+    let (agent, subject) = (scene.register("curl").await, scene.session_token().await);
+    let old = header(&subject)["kid"].clone();
+    scene.zone.rotate_key().await.unwrap();
+    let keys = scene.get("/openidconnect/jwks").await.body["keys"].clone();
+    let [current, retired] = &keys.as_array().unwrap()[..] else { panic!("two keys in {keys}") };
+    assert_eq!(retired["kid"], old);
+    assert!(retired.get("d").is_none());
+    // A token of the old key is still good, and the answer is signed with the new one.
+    let reply = scene.exchange(&agent, &subject, &[("resource", WHOAMI)]).await;
+    assert_eq!(header(&reply.word("access_token"))["kid"], current["kid"]);
+    // The same after a restart.
+    scene.zone.close().await;
+    let again = Scene { zone: open(scene.database(), &scene.clock).await, ..scene };
+    assert_eq!(again.get("/openidconnect/jwks").await.body["keys"], keys);
+    again.clock.advance(Duration::from_secs(24 * 3600 + 60));
+    let keys = again.get("/openidconnect/jwks").await.body["keys"].clone();
+    assert_eq!(keys, json!([current]));
+}
+
+#[tokio::test]
+async fn a_key_or_database_that_others_can_read_is_refused_with_a_hint() {
+    let scene = Scene::new().await;
+    scene.zone.close().await;
+    for (name, path) in [("key", scene.folder.path().join("zone.key")), ("database", scene.database())] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let error = Zone::open(settings(scene.database(), &scene.clock)).await.unwrap_err();
+        assert!(matches!(error, Error::Key(KeyringFailed::File { .. }) | Error::File { .. }), "{name}: {error:?}");
+        assert!(error.hint().unwrap().contains("chmod 600"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    fs::write(scene.folder.path().join("zone.key"), "rubbish").unwrap();
+    let error = Zone::open(settings(scene.database(), &scene.clock)).await.unwrap_err();
+    assert!(matches!(error, Error::Key(KeyringFailed::Content { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_declaration_replaces_the_one_before() {
+    let scene = Scene::new().await;
+    let agent = scene.register("curl").await;
+    scene.zone.declare(vec![resource(WHOAMI, "read", None)]).await.unwrap();
+    let ask = async |target| scene.ask(&agent, &[("grant_type", "client_credentials"), ("resource", target)]).await;
+    assert_eq!(ask(WHOAMI).await.claims()["scope"], "read");
+    ask(NOTES).await.refused(400, "invalid_target", "Requested authorization for unknown resource");
+}
+
+#[tokio::test]
+async fn what_can_not_be_declared_or_opened_is_said() {
+    let scene = Scene::new().await;
+    let declare = async |resource| scene.zone.declare(vec![resource]).await.unwrap_err();
+    let error = declare(resource(WHOAMI, "read", Some(Duration::from_secs(1)))).await;
+    assert_eq!(
+        error.to_string(),
+        "a token for `https://whoami.valetkey.internal` must live between a minute and a day"
+    );
+    let error = declare(resource("http://127.0.0.1:7980/", "read", None)).await;
+    assert_eq!(error.to_string(), "`http://127.0.0.1:7980/` is the zone's own address and can't be a resource");
+    for issuer in ["", "127.0.0.1:1", "http://a/b", "http://u@a", "ftp://a", "http://a/"] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings(folder.path().join("zone.db"), &scene.clock);
+        let error = Zone::open(Settings { issuer: issuer.to_owned(), ..settings }).await.unwrap_err();
+        assert!(matches!(error, Error::Issuer(_)), "{issuer}");
+    }
+}

@@ -1,0 +1,207 @@
+//! The zone as the daemon holds it: opened, asked for a router, signed in to.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+
+use crate::limits::ZONE_REQUEST_TIMEOUT;
+use crate::limits::ZONE_TOKEN_LIFETIME;
+use crate::limits::ZONE_TOKEN_LIFETIME_MAX;
+use crate::limits::ZONE_TOKEN_LIFETIME_MIN;
+use crate::model::Clock;
+use crate::model::ResourceId;
+use crate::model::Scopes;
+use crate::model::Secret;
+use crate::model::UserName;
+use crate::zone::issuer::Issuer;
+use crate::zone::keyring::Keyring;
+use crate::zone::keyring::KeyringFailed;
+use crate::zone::oauth;
+use crate::zone::opaque;
+use crate::zone::private_file;
+use crate::zone::store::Kind;
+use crate::zone::store::Store;
+use crate::zone::store::StoreFailed;
+use crate::zone::store::User;
+
+/// The personal zone of one user. Several can live in one process, each with its own database and issuer.
+pub struct Zone {
+    issuer: Arc<Issuer>,
+    owner: User,
+}
+
+/// What a zone is opened with.
+pub struct Settings {
+    /// The SQLite file. Made (0600) on first start, and beside it the signing key, `.key` in the place of its
+    /// extension.
+    pub database: PathBuf,
+    /// The zone's own URL without a path, exactly as it stands in `iss` and in the metadata.
+    pub issuer: String,
+    /// The one user.
+    pub owner: UserName,
+    /// What tokens are for.
+    pub resources: Vec<DeclaredResource>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// An API that the configuration knows.
+#[derive(Clone, Debug)]
+pub struct DeclaredResource {
+    /// The audience of its tokens, compared exactly.
+    pub identifier: ResourceId,
+    /// What people call it.
+    pub name: String,
+    /// The most that a token for it may hold.
+    pub scopes: Scopes,
+    /// How long a token for it lives; ten minutes when nothing is said.
+    pub lifetime: Option<Duration>,
+}
+
+/// Fresh credentials of the daemon's own client. Whatever an earlier sign-in gave is void.
+#[derive(Debug)]
+pub struct SignIn {
+    /// The daemon's client at this zone.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret,
+    /// Exchanged by `refresh_token` for the owner's session token: an access token whose audience is the issuer.
+    pub refresh_token: Secret,
+    /// The bearer token of the registration endpoint: agents are registered in the owner's name, and granted.
+    pub registration_token: Secret,
+}
+
+/// Why the zone did not open or did not take a declaration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The issuer is not `http(s)://host[:port]`.
+    #[error("`{0}` is no issuer: it is a URL of scheme, host and port, without path, query and fragment")]
+    Issuer(String),
+    /// The database file can't be made or is open to others.
+    #[error("can't use the zone's database `{}`", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The signing key can't be made, read or kept.
+    #[error(transparent)]
+    Key(#[from] KeyringFailed),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreFailed),
+    /// A token that lives so long or so short.
+    #[error("a token for `{0}` must live between a minute and a day")]
+    Lifetime(ResourceId),
+    /// A token for the issuer itself is a user's session; no resource may take that audience.
+    #[error("`{0}` is the zone's own address and can't be a resource")]
+    OwnAddress(ResourceId),
+}
+
+impl Error {
+    /// What to do about it, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Issuer(_) => Some("write it like http://127.0.0.1:7980"),
+            Self::File { .. } => Some("make it a file of your own: chmod 600, in a folder that you may write"),
+            Self::Key(failed) => failed.hint(),
+            Self::Store(StoreFailed::Migration(_)) => Some("a newer valetkey may have written this database"),
+            Self::Store(StoreFailed::Query(_)) => {
+                Some("if the file is damaged, move it away: agents are registered again by themselves")
+            }
+            Self::Lifetime(_) => None,
+            Self::OwnAddress(_) => Some("give the resource another identifier"),
+        }
+    }
+}
+
+impl Zone {
+    /// Opens the zone, and makes it on first start: tables, signing key, the owner, the declared resources.
+    pub async fn open(settings: Settings) -> Result<Self, Error> {
+        let Settings { database, issuer, owner, resources, clock } = settings;
+        if !is_issuer(&issuer) {
+            return Err(Error::Issuer(issuer.escape_debug().to_string()));
+        }
+        // The file is there with its mode before SQLite opens it; -wal and -shm take their mode from it.
+        private_file::prepare_folder(&database)
+            .and_then(|()| private_file::create_or_check(&database))
+            .map_err(|source| Error::File { path: database.clone(), source })?;
+        let now = clock.now();
+        let store = Store::open(&database).await?;
+        store.prune(now).await?;
+        let keyring = Keyring::open(database.with_extension("key"), &store, now).await?;
+        let owner = store.welcome_user(owner.as_str(), now).await?;
+        let zone = Self { issuer: Arc::new(Issuer::new(issuer, store, keyring, clock)), owner };
+        zone.declare(resources).await?;
+        Ok(zone)
+    }
+
+    /// Makes the declared resources exactly these. To be called again when the configuration was loaded anew.
+    pub async fn declare(&self, resources: Vec<DeclaredResource>) -> Result<(), Error> {
+        let mut declared = Vec::with_capacity(resources.len());
+        for resource in resources {
+            let lifetime = resource.lifetime.unwrap_or(ZONE_TOKEN_LIFETIME);
+            if !(ZONE_TOKEN_LIFETIME_MIN..=ZONE_TOKEN_LIFETIME_MAX).contains(&lifetime) {
+                return Err(Error::Lifetime(resource.identifier));
+            }
+            if resource.identifier.as_str().trim_end_matches('/') == self.issuer.url().trim_end_matches('/') {
+                return Err(Error::OwnAddress(resource.identifier));
+            }
+            declared.push((resource, lifetime));
+        }
+        Ok(self.issuer.store.declare(&declared).await?)
+    }
+
+    /// The zone's endpoints, for a listener at the issuer's address.
+    pub fn router(&self) -> Router {
+        self.router_within(ZONE_REQUEST_TIMEOUT)
+    }
+
+    /// The same with another bound.
+    pub(in crate::zone) fn router_within(&self, bound: Duration) -> Router {
+        oauth::router(Arc::clone(&self.issuer), bound)
+    }
+
+    /// Signs the owner in through the daemon's own client, with fresh credentials; earlier ones are void.
+    pub async fn sign_in(&self) -> Result<SignIn, Error> {
+        let (now, store, user) = (self.issuer.clock.now(), &self.issuer.store, &self.owner.id);
+        let (client_secret, client_secret_hash) = opaque::generate("vkc_");
+        let (refresh_token, refresh_token_hash) = opaque::generate("vkr_");
+        let (registration_token, registration_token_hash) = opaque::generate("vki_");
+        let client = store.enrol(user, Kind::Daemon, DAEMON, &client_secret_hash, now).await?;
+        store.sign_in(user, &client.id, &refresh_token_hash, now).await?;
+        store.replace_registration_token(user, &registration_token_hash, now).await?;
+        Ok(SignIn { client_id: client.id.to_string(), client_secret, refresh_token, registration_token })
+    }
+
+    /// Signs with a new key from now on. The old key stays in the JWKS until its last token is dead.
+    pub async fn rotate_key(&self) -> Result<(), Error> {
+        let Issuer { keyring, store, clock, .. } = &*self.issuer;
+        Ok(keyring.rotate(store, clock.now()).await?)
+    }
+
+    /// Finishes what is under way and closes the database. After it, the router answers with errors.
+    pub async fn close(&self) {
+        self.issuer.store.close().await;
+    }
+}
+
+impl fmt::Debug for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Zone").field("issuer", &self.issuer.url()).finish_non_exhaustive()
+    }
+}
+
+fn is_issuer(url: &str) -> bool {
+    let authority = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap_or_default();
+    let parsed: Result<hyper::http::uri::Authority, _> = authority.parse();
+    parsed.is_ok_and(|parsed| parsed.as_str() == authority && !authority.contains('@'))
+}
+
+/// The name of the daemon's own client. Its kind keeps it apart from an agent of the same name.
+const DAEMON: &str = "valetkey";

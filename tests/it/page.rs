@@ -1,5 +1,7 @@
 //! The request path, sentence by sentence.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::json;
 
 use crate::world::Issuer;
@@ -117,7 +119,10 @@ async fn a_full_disk_stops_the_forwarding() {
     let up = Upstream::h1().await;
     let mut world = Plan::usual(&up).write();
     let audit = world.home().join("state/audit");
-    std::fs::create_dir_all(&audit).unwrap();
+    for folder in [audit.parent().unwrap(), &audit] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
     let mounted = std::process::Command::new("mount")
         .args(["-t", "tmpfs", "-o", "size=64k,mode=0700", "none"])
         .arg(&audit)

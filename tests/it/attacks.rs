@@ -393,7 +393,6 @@ async fn http_2_fields_that_two_parsers_read_differently_are_refused() {
         ("43 empty segment", path("//a"), bad),
         ("43 backslash", path("/a\\b"), bad),
         ("43 encoded slash", path("/a%2Fb"), bad),
-        ("43 fragment", path("/a#b"), bad),
         ("43 raw UTF-8", path("/\u{e9}"), bad),
         ("43 relative", path("a"), bad),
         ("43 empty", path(""), bad),
@@ -405,6 +404,8 @@ async fn http_2_fields_that_two_parsers_read_differently_are_refused() {
     for (name, case, expected) in cases {
         findings.expect(name, case.send(session.tls(UP, &["h2"]).await).await, expected);
     }
+    // A fragment in `:path` is no case here: the h2 library cuts it before anybody can see it, and what is decided
+    // upon and sent is the path without it.
     // A request of which the head alone was good may have gone out; a whole one may not.
     let seen: Vec<_> = up.requests().into_iter().filter(|seen| seen.target != "/upload").collect();
     assert!(findings.0.is_empty() && seen.is_empty(), "\n{}\n{seen:#?}", findings.0);
@@ -438,21 +439,20 @@ async fn fields_that_must_not_travel_do_not() {
         write!(text, "{name}: {value}\r\n").unwrap();
         case = case.with(name, value);
     }
-    text.push_str("Proxy-Connection: keep-alive\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n");
+    text.push_str("Proxy-Connection: keep-alive\r\n");
     text.push_str(
         "authorization: Bearer stolen-marker-1\r\nAUTHORIZATION: Bearer stolen-marker-2\r\nX-Kept: yes\r\n\r\n",
     );
     let case = case.with("authorization", "Bearer stolen-marker-1").with("x-kept", "yes");
-    assert_eq!(session.raw_inside(UP, text.as_bytes()).await.status, 200);
+    let answer = session.raw_inside(UP, text.as_bytes()).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(case.send(session.tls(UP, &["h2"]).await).await, 200);
     let token = format!("Bearer {TOKEN}");
     for seen in up.requests() {
         assert!(!format!("{seen:?}").contains("stolen-marker"), "{seen:#?}");
         assert_eq!(seen.header("authorization"), Some(token.as_str()), "{seen:#?}");
         assert_eq!(seen.header("x-kept"), Some("yes"));
-        for name in ["upgrade", "http2-settings", "proxy-connection"] {
-            assert_eq!(seen.header(name), None, "{seen:#?}");
-        }
+        assert_eq!(seen.header("proxy-connection"), None, "{seen:#?}");
     }
     assert_eq!(up.requests().len(), 2);
 }
@@ -544,9 +544,9 @@ async fn answers_that_two_parsers_read_differently_are_not_handed_on() {
         stream.write_all(b"GET /echo HTTP/1.1\r\nHost: up.example.test\r\n\r\n").await.unwrap();
         let answer: Answer = read_answer(&mut stream).await;
         // A bad chunk comes after a good head: then the connection ends before the body does.
-        let expected: &[u16] = if name.ends_with("chunk") { &[502, 200, CLOSED] } else { &[502] };
+        let expected: &[u16] = if name.ends_with("chunk") { &[502, 200, CLOSED] } else { &[502, CLOSED] };
         findings.expect(name, answer.status, expected);
-        if answer.status == 200 {
+        if answer.status == 200 && expected.contains(&200) {
             let mut rest = Vec::new();
             let _ = crate::world::within("the end", stream.read_to_end(&mut rest)).await;
             if rest.ends_with(b"0\r\n\r\n") {
@@ -681,4 +681,22 @@ async fn a_wildcard_covers_labels_below_it_and_nothing_beside() {
         assert_eq!(answer.status, 403, "{host}");
     }
     assert_eq!(up.requests().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_to_anything_but_a_websocket_is_not_passed_on() {
+    let up = Upstream::h1().await;
+    let world = World::usual(&up).await;
+    let session = world.session("claude").await;
+    for upgrade in ["h2c", "TLS/1.0", "websocket, h2c", "evil"] {
+        let head = format!(
+            "GET /echo HTTP/1.1\r\nHost: {UP}\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: {upgrade}\r\n\
+             HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"
+        );
+        let status = session.raw_inside(UP, head.as_bytes()).await.status;
+        assert!([200, 400].contains(&status), "{upgrade}: {status}");
+    }
+    for seen in up.requests() {
+        assert_eq!((seen.header("upgrade"), seen.header("http2-settings")), (None, None), "{seen:#?}");
+    }
 }

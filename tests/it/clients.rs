@@ -67,7 +67,7 @@ async fn curl_says_why_it_was_refused() {
     let world = plan.policy("none", "forbid(principal, action, resource);\n").start().await;
     let outcome = world.run("curl", &["curl", "-sS", "https://up.example.test/echo"]).await.expect(0);
     assert_eq!(outcome.json()["status"], 403);
-    assert_eq!(up.connections(), 0);
+    assert_eq!(up.requests().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

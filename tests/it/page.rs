@@ -1,15 +1,22 @@
 //! The request path, sentence by sentence.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::json;
 
+use crate::world::Answer;
 use crate::world::Issuer;
 use crate::world::Listing;
+use crate::world::PATIENCE;
 use crate::world::Plan;
+use crate::world::Session;
 use crate::world::TOKEN;
 use crate::world::UP;
 use crate::world::Upstream;
 use crate::world::World;
+use crate::world::empty;
 use crate::world::until;
+use crate::world::within;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_sees_itself_as_an_api_sees_it() {
@@ -31,17 +38,17 @@ async fn an_agent_sees_itself_as_an_api_sees_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoami_answers_nobody_without_a_token() {
     let world = Plan::new().permit_all().start().await;
-    let url = format!("http://127.0.0.1:{}/", world.whoami_port);
-    let direct = std::process::Command::new("curl").args(["-sS", "-i", "--noproxy", "*", &url]).output().unwrap();
+    let url = format!("https://127.0.0.1:{}/", world.whoami_port);
+    let direct = std::process::Command::new("curl").args(["-sS", "-i", "-k", "--noproxy", "*", &url]).output().unwrap();
     let direct = String::from_utf8(direct.stdout).unwrap();
-    assert!(direct.starts_with("HTTP/1.1 401"), "{direct}");
+    assert!(direct.contains(" 401"), "{direct}");
     assert!(direct.to_lowercase().contains("www-authenticate: bearer"), "{direct}");
     assert!(direct.contains("resource_metadata="), "{direct}");
     let forged = ["-H", "Authorization: Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290In0."];
     let forged =
-        std::process::Command::new("curl").args(["-sS", "-i", "--noproxy", "*"]).args(forged).arg(&url).output();
+        std::process::Command::new("curl").args(["-sS", "-i", "-k", "--noproxy", "*"]).args(forged).arg(&url).output();
     let forged = String::from_utf8(forged.unwrap().stdout).unwrap();
-    assert!(forged.starts_with("HTTP/1.1 401") && forged.contains("invalid_token"), "{forged}");
+    assert!(forged.contains(" 401") && forged.contains("invalid_token"), "{forged}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +124,10 @@ async fn a_full_disk_stops_the_forwarding() {
     let up = Upstream::h1().await;
     let mut world = Plan::usual(&up).write();
     let audit = world.home().join("state/audit");
-    std::fs::create_dir_all(&audit).unwrap();
+    for folder in [audit.parent().unwrap(), &audit] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
     let mounted = std::process::Command::new("mount")
         .args(["-t", "tmpfs", "-o", "size=64k,mode=0700", "none"])
         .arg(&audit)
@@ -130,29 +140,34 @@ async fn a_full_disk_stops_the_forwarding() {
     let _unmount = Unmount(audit.clone());
     world.start_daemon().await;
     let session = world.session("claude").await;
-    assert_eq!(session.get(UP, "/before").await.status, 200);
+    let mut sender = session.h1(UP).await;
     let filler = audit.join("filler");
-    // The disk is full now, up to the last byte.
-    let _ = std::fs::write(&filler, vec![0; 65_536]);
     let mut refused = None;
     for number in 0..200 {
+        if number == 1 {
+            // The disk is full from here on, up to the last byte.
+            let _ = std::fs::write(&filler, vec![0; 65_536]);
+        }
         let before = up.requests().len();
-        let answer = session.get(UP, &format!("/full/{number}")).await;
+        sender.ready().await.unwrap();
+        let request = Session::request(hyper::Method::GET, UP, &format!("/full/{number}"), empty());
+        let answer = Answer::read(within("an answer", sender.send_request(request)).await.unwrap()).await;
         if answer.status != 200 {
             assert_eq!(up.requests().len(), before, "forwarded without a record");
             refused = Some(answer);
             break;
         }
     }
-    let refused = refused.expect("a full disk is noticed");
-    assert!([500, 503].contains(&refused.status), "{refused:?}");
-    let problem = refused.problem(refused.status);
+    let problem = refused.expect("a full disk is noticed").problem(503);
     assert!(problem["detail"].as_str().unwrap().contains("ledger"), "{problem:#}");
+    let tunnel = session.connect(&format!("{UP}:443")).await;
+    assert_eq!(tunnel.expect_err("a tunnel without a record").status, 503);
     std::fs::remove_file(&filler).unwrap();
-    let deadline = tokio::time::Instant::now() + crate::world::PATIENCE;
-    while session.get(UP, "/after").await.status != 200 {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while session.connect(&format!("{UP}:443")).await.is_err() {
         assert!(tokio::time::Instant::now() < deadline, "the ledger never recovers");
     }
+    assert_eq!(session.get(UP, "/after").await.status, 200);
     world.valetkey(&["audit", "verify"]).await.expect(0);
 }
 

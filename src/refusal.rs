@@ -8,6 +8,7 @@ use crate::audit::Rejection;
 use crate::audit::Unrecorded;
 use crate::credential::NotObtained;
 use crate::http::Malformed;
+use crate::http::Violation;
 use crate::policy::Denial;
 use crate::policy::DenialReason;
 use crate::upstream::NotForwarded;
@@ -106,7 +107,7 @@ impl Refusal {
     }
 
     /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
+    pub fn hint(&self) -> String {
         let text = match self {
             Self::Unidentified(_) => "start the agent through the broker: `valetkey run -- COMMAND`",
             Self::Denied(denial) if denial.reason == DenialReason::PolicyError => {
@@ -117,14 +118,31 @@ impl Refusal {
             Self::Unclaimed => "see `paths` and `methods` of the host's [[resource]] in proxy.toml",
             Self::TunnelPort => "a person can permit the port: `[proxy] tunnel_ports`",
             Self::Unrecorded(_) => "is the disk full? see `valetkey status`",
-            Self::NotObtained(error) => return Some(error.hint()),
-            Self::NotForwarded(error) => return error.hint().map(str::to_owned),
+            Self::NotObtained(error) => return error.hint(),
+            Self::NotForwarded(error) => error.hint(),
             Self::Malformed(Malformed::Path(_)) => {
                 "if the API needs this spelling, its [[resource]] can permit it: `allow_in_path`"
             }
-            Self::Malformed(_) | Self::BodyBroken => return None,
+            Self::Malformed(Malformed::OriginForm) => {
+                "this port is a proxy's: set it as HTTPS_PROXY, or use `valetkey run`"
+            }
+            Self::Malformed(Malformed::HttpsInTheClear) => {
+                "set HTTPS_PROXY, so that the client sends CONNECT for https"
+            }
+            Self::Malformed(Malformed::Misdirected) => "open another connection for another host",
+            Self::Malformed(Malformed::TooManyHeaders | Malformed::Bytes(Violation::TooLarge)) => {
+                "send fewer or shorter headers"
+            }
+            Self::Malformed(Malformed::Bytes(Violation::Stalled)) => "send the whole head of a request at once",
+            Self::Malformed(Malformed::Method) => {
+                "use one of the methods that APIs have: GET, POST, PUT, PATCH, DELETE…"
+            }
+            Self::Malformed(_) => {
+                "the client sends what servers read in different ways; another client, or a newer one, may not"
+            }
+            Self::BodyBroken => "send the request again",
         };
-        Some(text.to_owned())
+        text.to_owned()
     }
 }
 

@@ -22,6 +22,7 @@ use std::task::ready;
 use bytes::Buf as _;
 use bytes::Bytes;
 use bytes::BytesMut;
+use futures_util::task::AtomicWaker;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
@@ -51,12 +52,19 @@ pub struct Strict<S> {
 #[derive(Debug, Default)]
 pub struct Gate {
     parked: AtomicBool,
+    reader: AtomicWaker,
 }
 
 impl Gate {
     /// The request that asked for another protocol was answered without switching.
     pub fn proceed(&self) {
-        self.parked.store(false, Ordering::Release);
+        if self.parked.swap(false, Ordering::AcqRel) {
+            self.reader.wake();
+        }
+    }
+
+    fn is_parked(&self) -> bool {
+        self.parked.load(Ordering::Acquire)
     }
 }
 
@@ -100,7 +108,7 @@ impl<S> Strict<S> {
     fn judge(&mut self, bytes: &[u8]) -> usize {
         let mut passed = 0;
         while let Some(rest) = bytes.get(passed..).filter(|rest| !rest.is_empty()) {
-            if self.gate.parked.load(Ordering::Acquire) {
+            if self.gate.is_parked() {
                 break;
             }
             let taken = match &mut self.state {
@@ -177,9 +185,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
         if this.violation.is_some() {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
-        // Nobody is woken from here: hyper asks again once it has written the answer that opens the gate.
-        if this.gate.parked.load(Ordering::Acquire) {
-            return Poll::Pending;
+        if this.gate.is_parked() {
+            this.gate.reader.register(cx.waker());
+            if this.gate.is_parked() {
+                return Poll::Pending;
+            }
         }
         if !this.held.is_empty() {
             let held = std::mem::take(&mut this.held);

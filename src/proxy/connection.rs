@@ -8,6 +8,7 @@ use hyper::Method;
 use hyper::Request;
 use hyper::Response;
 use hyper::body::Incoming;
+use hyper::header::HeaderValue;
 use hyper::header::PROXY_AUTHORIZATION;
 use tokio::net::TcpStream;
 
@@ -73,7 +74,11 @@ impl Proxy {
         entrance: &Entrance,
         opened: &Mutex<Option<Opened>>,
     ) -> Response<Recorded> {
-        let presented = entrance.presented(request.headers().get(PROXY_AUTHORIZATION).cloned());
+        let mut shown = request.headers().get_all(PROXY_AUTHORIZATION).iter();
+        let presented = match (shown.next(), shown.next()) {
+            (Some(_), Some(_)) => entrance.presented(Some(HeaderValue::from_static("repeated"))),
+            (header, _) => entrance.presented(header.cloned()),
+        };
         if *request.method() != Method::CONNECT {
             return self.in_the_clear(request, presented).await;
         }

@@ -167,6 +167,7 @@ fn status(refusal: &Refusal) -> StatusCode {
             | NotForwarded::Unreachable { .. }
             | NotForwarded::UpstreamProxy { .. }
             | NotForwarded::Certificate { .. }
+            | NotForwarded::Protocol { .. }
             | NotForwarded::Tls { .. }
             | NotForwarded::Closed { .. }
             | NotForwarded::Broken { .. }

@@ -56,6 +56,12 @@ pub enum NotForwarded {
         /// What is wrong with it.
         source: rustls::Error,
     },
+    /// The server speaks no HTTP that was offered.
+    #[error("`{host}` does not speak the HTTP that was offered")]
+    Protocol {
+        /// Who was called.
+        host: String,
+    },
     /// The TLS handshake failed for another reason.
     #[error("no TLS with `{host}`")]
     Tls {
@@ -112,6 +118,7 @@ impl NotForwarded {
             Self::UpstreamProxy { .. } => "upstream-proxy",
             Self::ConnectTimeout { .. } => "upstream-connect-timeout",
             Self::Certificate { .. } => "upstream-certificate",
+            Self::Protocol { .. } => "upstream-protocol",
             Self::Tls { .. } => "upstream-tls",
             Self::Closed { .. } => "upstream-closed",
             Self::Broken { .. } => "upstream-broken",
@@ -125,29 +132,29 @@ impl NotForwarded {
     }
 
     /// What to do about it.
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> &'static str {
         match self {
-            Self::Unresolved { .. } => {
-                Some("check the host name, or pin where it is dialled: `connect = \"address:port\"`")
-            }
+            Self::Unresolved { .. } => "check the host name, or pin where it is dialled: `connect = \"address:port\"`",
             Self::PrivateAddress { .. } => {
-                Some("if the API lives in a private network, say so: `private = true` in its [[resource]]")
+                "if the API lives in a private network, say so: `private = true` in its [[resource]]"
             }
-            Self::OwnListener { .. } => Some("agents can't reach the daemon's own listeners through it"),
-            Self::Certificate { .. } => Some(
-                "if the API has a certificate of your own authority, name it: `ca = \"FILE.pem\"` in its [[resource]]",
-            ),
-            Self::UpstreamProxy { .. } => Some("check `[proxy] upstream` and its credentials"),
+            Self::OwnListener { .. } => "agents can't reach the daemon's own listeners through it",
+            Self::Certificate { .. } => {
+                "if the API has a certificate of your own authority, name it: `ca = \"FILE.pem\"` in its [[resource]]"
+            }
+            Self::OwnRoots(_) => "check the file that `ca` names: `valetkey config check`",
+            Self::UpstreamProxy { .. } => "check `[proxy] upstream` and its credentials",
             Self::Unreachable { .. } | Self::ConnectTimeout { .. } | Self::HeadTimeout { .. } => {
-                Some("the API is down or slow: try again later")
+                "the API is down or slow: try again later"
             }
-            Self::Tls { .. }
-            | Self::Closed { .. }
-            | Self::Broken { .. }
-            | Self::UnaskedSwitch
-            | Self::AmbiguousAnswer => None,
-            Self::OwnRoots(_) => Some("check the file that `ca` names: `valetkey config check`"),
-            Self::AgentBody | Self::Target => None,
+            Self::Protocol { .. } | Self::Tls { .. } => {
+                "is it a TLS server that speaks HTTP? see `connect` and `port` of its [[resource]]"
+            }
+            Self::Closed { .. } | Self::Broken { .. } => "the API broke off: try again later",
+            Self::UnaskedSwitch | Self::AmbiguousAnswer => {
+                "the API's server is broken, or something stands before it: tell who runs it"
+            }
+            Self::AgentBody | Self::Target => "send the request again, whole",
         }
     }
 
@@ -156,6 +163,9 @@ impl NotForwarded {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match inner {
             Some(source @ rustls::Error::InvalidCertificate(_)) => Self::Certificate { host, source: source.clone() },
+            Some(rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)) => {
+                Self::Protocol { host }
+            }
             _ => Self::Tls { host, source: error },
         }
     }

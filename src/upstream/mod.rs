@@ -12,6 +12,8 @@ mod rewrite;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwap;
 use hyper::Response;
@@ -90,6 +92,8 @@ pub enum Forwarded {
 struct TlsOf {
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
+    /// Learnt from a refusal of HTTP/1.
+    http2_only: AtomicBool,
 }
 
 impl Upstream {
@@ -245,14 +249,25 @@ impl Upstream {
             crate::model::Scheme::Http => None,
             crate::model::Scheme::Https => {
                 let known = self.tls.load().get(&resource.identifier).cloned();
-                let tls = known.map_or_else(|| self.tls_of(resource), Ok)?;
-                Some(match protocol {
-                    Protocol::Http1 => Arc::clone(&tls.http1),
-                    Protocol::Http2 => Arc::clone(&tls.http2),
-                })
+                Some(known.map_or_else(|| self.tls_of(resource), Ok)?)
             }
         };
-        let work = connection::connect(&self.dialer, resource, host, tls, &self.tasks);
+        let dial = |config| connection::connect(&self.dialer, resource, host, config, &self.tasks);
+        let work = async {
+            let Some(tls) = tls else { return dial(None).await };
+            let offered = match protocol {
+                Protocol::Http1 if !tls.http2_only.load(Ordering::Relaxed) => &tls.http1,
+                Protocol::Http1 | Protocol::Http2 => &tls.http2,
+            };
+            match dial(Some(Arc::clone(offered))).await {
+                // a server of gRPC alone knows no HTTP/1, whatever the agent speaks
+                Err(NotForwarded::Protocol { .. }) if protocol == Protocol::Http1 => {
+                    tls.http2_only.store(true, Ordering::Relaxed);
+                    dial(Some(Arc::clone(&tls.http2))).await
+                }
+                outcome => outcome,
+            }
+        };
         match tokio::time::timeout(limits::UPSTREAM_CONNECT_TIMEOUT, work).await {
             Ok(sender) => sender,
             Err(_) => Err(NotForwarded::ConnectTimeout { host: host.to_string() }),
@@ -265,7 +280,8 @@ impl Upstream {
         let config = |alpn: &[&[u8]]| {
             tls::client_config(&self.roots, &resource.extra_roots, alpn).map_err(NotForwarded::OwnRoots)
         };
-        Ok(Arc::new(TlsOf { http1: config(&[b"http/1.1"])?, http2: config(&[b"h2", b"http/1.1"])? }))
+        let (http1, http2) = (config(&[b"http/1.1"])?, config(&[b"h2", b"http/1.1"])?);
+        Ok(Arc::new(TlsOf { http1, http2, http2_only: AtomicBool::new(false) }))
     }
 }
 

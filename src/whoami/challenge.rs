@@ -62,8 +62,15 @@ impl Challenge {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
             return response;
         }
-        let challenge =
-            format!(r#"Bearer error="{error}", error_description="{description}", resource_metadata="{metadata_url}""#);
+        let challenge = match self {
+            // who sent no credentials has made no error (RFC 6750 §3.1)
+            Self::Missing => format!(r#"Bearer resource_metadata="{metadata_url}""#),
+            Self::Malformed | Self::Refused(_) | Self::Unreachable(_) => {
+                format!(
+                    r#"Bearer error="{error}", error_description="{description}", resource_metadata="{metadata_url}""#
+                )
+            }
+        };
         if let Ok(challenge) = HeaderValue::from_str(&challenge) {
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }

@@ -21,6 +21,7 @@ use axum::http::HeaderValue;
 use axum::http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
 use axum::http::header::AUTHORIZATION;
 use axum::http::header::CACHE_CONTROL;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::any;
@@ -84,7 +85,10 @@ struct Api {
 /// Any method on `/`: whoever may call sees themselves.
 async fn whoami(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     match api.identify(&headers).await {
-        Ok(identity) => ([(CACHE_CONTROL, "no-store")], Json(identity)).into_response(),
+        Ok(identity) => {
+            let line = format!("{}\n", json!(identity));
+            ([(CACHE_CONTROL, "no-store"), (CONTENT_TYPE, "application/json")], line).into_response()
+        }
         Err(challenge) => challenge.respond(&api.metadata_url),
     }
 }

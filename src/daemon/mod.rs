@@ -3,9 +3,13 @@
 //! This is the one place that knows both the broker and the embedded zone; each is handed what it needs and
 //! neither hears of the other.
 
+mod authority;
 mod backend;
+mod ledger;
 mod listeners;
 mod log;
+mod network;
+mod own_api;
 mod parts;
 mod reload;
 mod watch;

@@ -6,13 +6,10 @@ use std::sync::Arc;
 use std::sync::Mutex;
 
 use arc_swap::ArcSwap;
-use rustls_pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent::Registry;
-use crate::audit;
-use crate::audit::Ledger;
 use crate::broker::Broker;
 use crate::broker::Unlisted;
 use crate::cli::Exit;
@@ -23,23 +20,22 @@ use crate::config;
 use crate::config::Config;
 use crate::config::Place;
 use crate::credential;
-use crate::credential::Persist;
 use crate::credential::Secrets;
 use crate::credential::Vault;
 use crate::credential::ZoneAccess;
-use crate::credential::ZoneClient;
+use crate::daemon::authority::issuer_of;
+use crate::daemon::authority::open_zone;
+use crate::daemon::authority::zone_client;
+use crate::daemon::ledger::open_ledger;
 use crate::daemon::listeners::Listeners;
+use crate::daemon::network::via;
+use crate::daemon::own_api::Whoami;
+use crate::daemon::own_api::whoami;
 use crate::http;
 use crate::limits;
-use crate::model::Authority;
 use crate::model::Clock;
-use crate::model::CredentialHeader;
 use crate::model::Host;
-use crate::model::PathForms;
-use crate::model::ResourceId;
 use crate::model::Scheme;
-use crate::model::Scopes;
-use crate::model::Secret;
 use crate::model::Timestamp;
 use crate::model::UserName;
 use crate::os;
@@ -47,13 +43,9 @@ use crate::os::SystemClock;
 use crate::policy;
 use crate::policy::Policy;
 use crate::proxy::Proxy;
-use crate::resource::Cookies;
 use crate::resource::HostPattern;
-use crate::resource::PrivateAddresses;
 use crate::resource::Resource;
 use crate::resource::Resources;
-use crate::resource::Source;
-use crate::resource::TargetParameter;
 use crate::tls;
 use crate::tls::AgentFiles;
 use crate::tls::Bundle;
@@ -62,8 +54,6 @@ use crate::tls::Change;
 use crate::tls::Roots;
 use crate::upstream::Dialer;
 use crate::upstream::Upstream;
-use crate::upstream::Via;
-use crate::whoami;
 use crate::zone;
 
 /// The running parts, and what is told of them.
@@ -88,14 +78,6 @@ pub(super) struct Parts {
     pub(super) loaded: Mutex<Loaded>,
     /// One reload at a time.
     pub(super) reloading: tokio::sync::Mutex<()>,
-}
-
-/// The API that shows an agent itself, and the resource by which the broker knows it.
-#[derive(Clone)]
-pub(super) struct Whoami {
-    pub(super) router: axum::Router,
-    pub(super) tls: Arc<rustls::ServerConfig>,
-    pub(super) resource: Arc<Resource>,
 }
 
 /// What was read last, and what was wrong with what was not taken.
@@ -241,24 +223,6 @@ pub(super) fn hosts_of(resources: &[Arc<Resource>]) -> Vec<Host> {
         .collect()
 }
 
-/// What the embedded zone issues tokens for.
-pub(super) fn declared(resources: &[Arc<Resource>]) -> Vec<zone::DeclaredResource> {
-    let at_the_zone = |resource: &&Arc<Resource>| {
-        matches!(resource.source, Source::TokenExchange { .. } | Source::ClientCredentials { endpoint: None, .. })
-    };
-    let scopes = |resource: &Resource| match &resource.source {
-        Source::TokenExchange { scopes, .. } | Source::ClientCredentials { scopes, .. } => scopes.clone(),
-        Source::None | Source::Stored { .. } => Scopes::default(),
-    };
-    let declare = |resource: &Arc<Resource>| zone::DeclaredResource {
-        identifier: resource.identifier.clone(),
-        name: resource.identifier.to_string(),
-        scopes: scopes(resource),
-        lifetime: None,
-    };
-    resources.iter().filter(at_the_zone).map(declare).collect()
-}
-
 pub(super) fn policy_failure(faults: &policy::NotAPolicySet) -> Failure {
     Failure::new(Exit::Configuration, "the policies are not in force")
         .caused_by(faults)
@@ -283,181 +247,6 @@ pub(super) fn unlisted(config: &Config) -> Unlisted {
             private_hosts: config.proxy.private_tunnels.clone(),
         },
     }
-}
-
-fn open_ledger(config: &Config, surroundings: &Surroundings, clock: &Arc<dyn Clock>) -> Result<Arc<Ledger>, Failure> {
-    let paths = &surroundings.paths;
-    let folder = config.audit.folder.clone().unwrap_or_else(|| paths.audit_folder());
-    let settings = audit::Settings {
-        durability: match config.audit.durability {
-            config::Durability::Os => audit::Durability::Os,
-            config::Durability::Disk => audit::Durability::Disk,
-        },
-        rotate_bytes: config.audit.rotate_bytes,
-        sign_every: config.audit.sign_every.into(),
-        ..audit::Settings::new(folder, paths.ca_folder())
-    };
-    let (ledger, recovery) = Ledger::open(settings, Arc::clone(clock))
-        .map_err(|error| Failure::new(Exit::Refused, "the ledger can't be opened").caused_by(&error))?;
-    tell(&recovery);
-    Ok(ledger)
-}
-
-/// What the last run left behind: nothing, after an orderly stop.
-fn tell(recovery: &audit::Recovery) {
-    let audit::Recovery { new: _, torn_bytes, torn_file, unknown, broken } = recovery;
-    if let Some(file) = torn_file {
-        tracing::warn!(torn_bytes, file, "the ledger's last line was torn: cut off and kept beside it");
-    }
-    if *unknown > 0 {
-        tracing::warn!(unknown, "requests of the last run ended in a way that is not known: marked so");
-    }
-    for broken in broken {
-        tracing::error!(broken, "the ledger is broken: see `valetkey audit verify`");
-    }
-}
-
-fn issuer_of(config: &Config, listeners: &Listeners) -> Result<String, Failure> {
-    match (&config.zone, &listeners.zone) {
-        (config::Zone::Remote(remote), _) => Ok(remote.issuer.clone()),
-        (config::Zone::Embedded { .. }, listener) => {
-            let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-            let address = address.ok_or_else(|| Failure::new(Exit::Refused, "the zone has no address"))?;
-            Ok(format!("http://{address}"))
-        }
-    }
-}
-
-fn whoami(
-    config: &Config,
-    listeners: &Listeners,
-    issuer: &str,
-    client: &http::Client,
-    clock: &Arc<dyn Clock>,
-) -> Result<Option<Whoami>, Failure> {
-    let Some(address) = listeners.whoami.as_ref().and_then(|listener| listener.local_addr().ok()) else {
-        return Ok(None);
-    };
-    let broken = |error: &dyn std::error::Error| Failure::new(Exit::Refused, "whoami can't be served").caused_by(error);
-    let host = Host::parse(config::WHOAMI_HOST).map_err(|error| broken(&error))?;
-    let (tls, certificate) = tls::own_server(&host, clock.now()).map_err(|error| broken(&error))?;
-    let scopes = Scopes::parse("whoami").map_err(|error| broken(&error))?;
-    let router = whoami::router(whoami::Settings {
-        identifier: config::WHOAMI_IDENTIFIER.to_owned(),
-        issuer: issuer.to_owned(),
-        scopes: scopes.clone(),
-        client: client.clone(),
-        clock: Arc::clone(clock),
-    });
-    let target = match &config.zone {
-        config::Zone::Embedded { .. } => TargetParameter::Resource,
-        config::Zone::Remote(remote) => remote.target,
-    };
-    let resource = whoami_resource(host, address, certificate, Source::TokenExchange { scopes, target })
-        .map_err(|error| broken(&*error))?;
-    Ok(Some(Whoami { router, tls, resource: Arc::new(resource) }))
-}
-
-fn whoami_resource(
-    host: Host,
-    address: SocketAddr,
-    certificate: CertificateDer<'static>,
-    source: Source,
-) -> Result<Resource, Box<dyn std::error::Error>> {
-    Ok(Resource {
-        identifier: ResourceId::parse(config::WHOAMI_IDENTIFIER)?,
-        scheme: Scheme::Https,
-        hosts: vec![HostPattern::Exact(host)],
-        port: Scheme::Https.default_port(),
-        paths: Vec::new(),
-        methods: Vec::new(),
-        path_forms: PathForms::default(),
-        source,
-        header: CredentialHeader::bearer(),
-        connect: Some(Authority::parse(&address.to_string())?),
-        extra_roots: vec![certificate],
-        cookies: Cookies::Strip,
-        private_addresses: PrivateAddresses::Refuse,
-    })
-}
-
-async fn open_zone(
-    config: &Config,
-    surroundings: &Surroundings,
-    issuer: &str,
-    user: &UserName,
-    resources: &[Arc<Resource>],
-    clock: &Arc<dyn Clock>,
-) -> Result<Option<zone::Zone>, Failure> {
-    let config::Zone::Embedded { .. } = config.zone else { return Ok(None) };
-    let settings = zone::Settings {
-        database: surroundings.paths.zone_database(),
-        issuer: issuer.to_owned(),
-        owner: user.clone(),
-        resources: declared(resources),
-        clock: Arc::clone(clock),
-    };
-    zone::Zone::open(settings).await.map(Some).map_err(|error| zone_failure(&error))
-}
-
-pub(super) fn zone_failure(error: &zone::Error) -> Failure {
-    let failure = Failure::new(Exit::Refused, "the embedded zone can't be opened").caused_by(error);
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
-}
-
-async fn zone_client(config: &Config, embedded: Option<&zone::Zone>, secrets: &Secrets) -> Result<ZoneClient, Failure> {
-    if let Some(embedded) = embedded {
-        let signed_in = embedded.sign_in().await.map_err(|error| zone_failure(&error))?;
-        let zone::SignIn { client_id, client_secret, refresh_token, registration_token } = signed_in;
-        return Ok(ZoneClient::SignedIn { client_id, client_secret, refresh_token, registration_token });
-    }
-    let config::Zone::Remote(remote) = &config.zone else {
-        return Err(Failure::new(Exit::Configuration, "no zone is configured"));
-    };
-    let refresh_token = remote.refresh_token.as_deref().map(|name| secret(secrets, name)).transpose()?;
-    let persist = match remote.refresh_token.as_ref().and_then(|name| config.secrets.get(name)) {
-        Some(credential::SecretSource::File(path)) => {
-            let path = path.clone();
-            Persist::new(move |token: &Secret| os::replace_private(&path, token.expose()))
-        }
-        _ => Persist::nowhere(),
-    };
-    let client_secret = secret(secrets, &remote.client_secret)?;
-    Ok(ZoneClient::Client { client_id: remote.client_id.clone(), client_secret, refresh_token, persist })
-}
-
-fn secret(secrets: &Secrets, name: &str) -> Result<Secret, Failure> {
-    secrets.get(name).cloned().ok_or_else(|| {
-        Failure::new(Exit::Configuration, format!("there is no secret `{name}`"))
-            .hint("add it as a [[secret]] in proxy.toml")
-    })
-}
-
-/// `[proxy] upstream`, else what the service's environment named before it was scrubbed.
-fn via(config: &Config, surroundings: &Surroundings, secrets: &Secrets) -> Result<Option<Via>, Failure> {
-    if let Some(upstream) = &config.proxy.upstream {
-        let user_info = match &upstream.login {
-            None => None,
-            Some(login) => {
-                let password = secret(secrets, &login.password)?;
-                Some(Secret::new([login.user.as_bytes(), b":", password.expose()].concat()))
-            }
-        };
-        return Ok(Some(Via { proxy: upstream.authority.clone(), user_info, no_proxy: config.proxy.no_proxy.clone() }));
-    }
-    let Some(named) = surroundings.environment.text("VALETKEY_UPSTREAM_PROXY") else { return Ok(None) };
-    Via::from_environment(named, surroundings.environment.text("VALETKEY_UPSTREAM_NO_PROXY").unwrap_or(""))
-        .map(Some)
-        .ok_or_else(|| {
-            Failure::new(
-                Exit::Configuration,
-                "the proxy that the environment names is not `http://[user:password@]host:port`",
-            )
-            .hint("set `[proxy] upstream` in proxy.toml, or unset HTTPS_PROXY for the daemon")
-        })
 }
 
 fn ca_failure(error: &dyn std::error::Error, hint: Option<String>) -> Failure {

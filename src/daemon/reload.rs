@@ -8,6 +8,7 @@ use crate::cli::Failure;
 use crate::cli::config::policy_texts;
 use crate::config;
 use crate::config::Config;
+use crate::daemon::authority;
 use crate::daemon::parts;
 use crate::daemon::parts::Parts;
 use crate::resource::Resources;
@@ -89,7 +90,7 @@ impl Parts {
         };
         ensured.await.map_err(|error| told(error.to_string()))?.map_err(|error| told(error.to_string()))?;
         if let Some(zone) = &self.zone {
-            zone.declare(parts::declared(&all)).await.map_err(|error| told(error.to_string()))?;
+            zone.declare(authority::declared(&all)).await.map_err(|error| told(error.to_string()))?;
         }
         self.broker.policy.replace(texts).map_err(|faults| {
             self.note(None, Some(faults.to_string()));

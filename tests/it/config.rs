@@ -43,7 +43,13 @@ async fn all_faults_are_told_at_once_with_their_place_and_a_hint() {
     fs::write(folder.path().join("proxy.toml"), text).unwrap();
     let outcome = valetkey(folder.path(), &[], &["config", "check"]).await.expect(78);
     let said = outcome.stdout + &outcome.stderr;
-    for (place, word) in [("2", "listne"), ("3", "maybe"), ("8", "nowhere"), ("13", "http"), ("18", "a.example.com")] {
+    for (place, word) in [
+        ("2", "listne"),
+        ("3", "maybe"),
+        ("8", "no `[[secret]]` has this name"),
+        ("14", "in the clear"),
+        ("18", "a.example.com"),
+    ] {
         assert!(
             said.contains(&format!("proxy.toml:{place}:")) && said.contains(word),
             "line {place}, `{word}`:\n{said}"

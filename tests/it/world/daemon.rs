@@ -25,6 +25,19 @@ pub struct Outcome {
     pub stderr: String,
 }
 
+/// Whether the daemon behind the socket answers.
+fn status(socket: &Path) -> Option<()> {
+    use std::io::Read as _;
+    use std::io::Write as _;
+
+    let mut stream = std::os::unix::net::UnixStream::connect(socket).ok()?;
+    stream.set_read_timeout(Some(super::PATIENCE)).ok()?;
+    stream.write_all(b"GET /status HTTP/1.1\r\nHost: daemon\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    answer.starts_with(b"HTTP/1.1 200").then_some(())
+}
+
 impl Daemon {
     /// Starts it and waits until its control socket and its proxy answer.
     pub async fn start(home: &Path, environment: &[(String, String)], proxy_port: u16) -> Self {
@@ -44,7 +57,8 @@ impl Daemon {
                 let said = std::fs::read_to_string(home.join("said.log")).unwrap_or_default();
                 panic!("the daemon ended with {status}:\n{said}");
             }
-            std::os::unix::net::UnixStream::connect(&socket).ok()?;
+            // the sockets are there before the parts behind them: only an answer says that it serves
+            status(&socket)?;
             std::net::TcpStream::connect(("127.0.0.1", proxy_port)).ok()
         })
         .await;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future as _;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -35,7 +36,16 @@ pub struct Stream {
     trailers: Trailers,
     idle_max: Duration,
     idle: Option<Pin<Box<Sleep>>>,
-    at_end: Option<Box<dyn FnOnce() + Send + Sync>>,
+    carrier: Option<Box<dyn Carrier>>,
+}
+
+/// What a body arrives on, where nobody else keeps it going.
+pub trait Carrier: Send {
+    /// Reads and writes what can be.
+    fn drive(&mut self, cx: &mut Context<'_>);
+
+    /// The body has passed whole. Never called for one that broke off or was dropped.
+    fn finish(self: Box<Self>, cx: &mut Context<'_>);
 }
 
 /// What happens to fields behind the body.
@@ -64,7 +74,7 @@ impl Body {
         if incoming.is_end_stream() {
             return Self::Empty;
         }
-        let stream = Stream { incoming, counter: None, trailers, idle_max, idle: None, at_end: None };
+        let stream = Stream { incoming, counter: None, trailers, idle_max, idle: None, carrier: None };
         Self::Stream(Box::new(stream))
     }
 
@@ -89,12 +99,14 @@ impl Body {
         }
     }
 
-    /// Calls `action` once when the body has passed whole; never when it broke off. At once for a body that is
-    /// at hand already.
-    pub fn at_end(mut self, action: impl FnOnce() + Send + Sync + 'static) -> Self {
+    /// Keeps `carrier` going until the body has passed whole: at once for a body that is at hand already.
+    pub async fn carried(mut self, carrier: Box<dyn Carrier>) -> Self {
         match &mut self {
-            Self::Stream(stream) => stream.at_end = Some(Box::new(action)),
-            Self::Empty | Self::Whole(_) => action(),
+            Self::Stream(stream) => stream.carrier = Some(carrier),
+            Self::Empty | Self::Whole(_) => {
+                let mut carrier = Some(carrier);
+                poll_fn(|cx| Poll::Ready(carrier.take().map(|carrier| carrier.finish(cx)))).await;
+            }
         }
         self
     }
@@ -120,7 +132,7 @@ impl hyper::body::Body for Body {
         match self {
             Self::Empty => true,
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Stream(stream) => stream.at_end.is_none() && stream.incoming.is_end_stream(),
+            Self::Stream(stream) => stream.carrier.is_none() && stream.incoming.is_end_stream(),
         }
     }
 
@@ -136,10 +148,10 @@ impl hyper::body::Body for Body {
 impl Stream {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
         loop {
-            let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
+            let frame = match self.poll_incoming(cx) {
                 Poll::Pending => return self.poll_idle(cx),
                 Poll::Ready(None) => {
-                    self.end();
+                    self.end(cx);
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(BodyFailed::Broken(error)))),
@@ -154,15 +166,25 @@ impl Stream {
             }
             // hyper asks no more once a body of known length is whole
             if self.incoming.is_end_stream() {
-                self.end();
+                self.end(cx);
             }
             return Poll::Ready(Some(Ok(frame)));
         }
     }
 
-    fn end(&mut self) {
-        if let Some(action) = self.at_end.take() {
-            action();
+    /// Asks first, so that the carrier knows that a frame is wanted, and again once it has had its turn.
+    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
+            return Poll::Ready(frame);
+        }
+        let Some(carrier) = &mut self.carrier else { return Poll::Pending };
+        carrier.drive(cx);
+        Pin::new(&mut self.incoming).poll_frame(cx)
+    }
+
+    fn end(&mut self, cx: &mut Context<'_>) {
+        if let Some(carrier) = self.carrier.take() {
+            carrier.finish(cx);
         }
     }
 

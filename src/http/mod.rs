@@ -12,6 +12,7 @@ mod strict;
 
 pub use body::Body;
 pub use body::BodyFailed;
+pub use body::Carrier;
 pub use body::Trailers;
 pub use client::Client;
 pub use client::Failed;

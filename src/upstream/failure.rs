@@ -170,8 +170,8 @@ impl NotForwarded {
         }
     }
 
-    pub(super) fn from_exchange(host: String, error: hyper::Error) -> Self {
+    pub(super) fn from_exchange(host: &Authority, error: hyper::Error) -> Self {
         let of_the_agent = error.source().is_some_and(|source| source.is::<BodyFailed>());
-        if of_the_agent { Self::AgentBody } else { Self::Broken { host, source: error } }
+        if of_the_agent { Self::AgentBody } else { Self::Broken { host: host.to_string(), source: error } }
     }
 }

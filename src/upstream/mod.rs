@@ -9,11 +9,13 @@ mod dial;
 mod failure;
 mod pool;
 mod rewrite;
+mod wire;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::task::Context;
 
 use arc_swap::ArcSwap;
 use hyper::Response;
@@ -35,6 +37,7 @@ pub use rewrite::Protocol;
 use crate::agent::Session;
 use crate::credential::Credential;
 use crate::http::Body;
+use crate::http::Carrier;
 use crate::limits;
 use crate::model::Authority;
 use crate::model::CredentialHeader;
@@ -49,6 +52,7 @@ use crate::resource::Resource;
 use crate::resource::Source;
 use crate::tls;
 use crate::tls::Roots;
+use crate::upstream::connection::Purpose;
 use crate::upstream::connection::Sender;
 use crate::upstream::pool::Key;
 use crate::upstream::pool::Pool;
@@ -86,6 +90,26 @@ pub enum Forwarded {
         /// For the one repetition.
         permit: Permit,
     },
+}
+
+/// The connection that an answer's body arrives on.
+struct Carried {
+    sender: Sender,
+    key: Key,
+    pool: Arc<Pool>,
+}
+
+impl Carrier for Carried {
+    fn drive(&mut self, cx: &mut Context<'_>) {
+        self.sender.drive(cx);
+    }
+
+    fn finish(self: Box<Self>, cx: &mut Context<'_>) {
+        let Self { mut sender, key, pool } = *self;
+        if sender.is_idle(cx) {
+            pool.put(key, sender);
+        }
+    }
 }
 
 /// How to speak TLS to one resource, by what is offered.
@@ -141,7 +165,7 @@ impl Upstream {
         let (this, resource, host) = (Arc::clone(self), Arc::clone(resource), host.clone());
         let ended = session.ended().clone();
         self.tasks.spawn(async move {
-            let work = this.connect(&resource, &host, protocol);
+            let work = this.connect(&resource, &host, protocol, Purpose::Requests);
             if let Some(Ok(sender)) = ended.run_until_cancelled(work).await {
                 this.pool.put(key, sender);
             }
@@ -168,9 +192,9 @@ impl Upstream {
         let key = Key::new(permit.session(), &resource, &host, protocol);
 
         let (response, sender) = if switching {
-            let mut sender = self.connect(&resource, &host, Protocol::Http1).await?;
+            let mut sender = self.connect(&resource, &host, Protocol::Http1, Purpose::Upgrade).await?;
             let message = rewrite::message(request, &resource, credential, sender.protocol())?;
-            (sender.send(message).await?, None)
+            (sender.send(message, &host).await?, None)
         } else {
             self.send(request, &resource, credential, &host, &key).await?
         };
@@ -195,15 +219,15 @@ impl Upstream {
     ) -> Result<(Response<Incoming>, Option<Sender>), NotForwarded> {
         let mut sender = match self.pool.take(key).await {
             Some(sender) => sender,
-            None => self.connect(resource, host, key.protocol()).await?,
+            None => self.connect(resource, host, key.protocol(), Purpose::Requests).await?,
         };
         let mut message = rewrite::message(request, resource, credential, sender.protocol())?;
         for _ in 0..limits::UPSTREAM_RETRIES_UNSENT {
-            match sender.try_send(message).await? {
+            match sender.try_send(message, host).await? {
                 Ok(response) => return Ok((response, Some(sender))),
                 Err(unsent) => {
                     message = unsent;
-                    let fresh = self.connect(resource, host, key.protocol()).await?;
+                    let fresh = self.connect(resource, host, key.protocol(), Purpose::Requests).await?;
                     if fresh.protocol() != sender.protocol() {
                         rewrite::retarget(&mut message, host, fresh.protocol())?;
                     }
@@ -211,7 +235,7 @@ impl Upstream {
                 }
             }
         }
-        sender.send(message).await.map(|response| (response, Some(sender)))
+        sender.send(message, host).await.map(|response| (response, Some(sender)))
     }
 
     async fn reply(
@@ -226,7 +250,7 @@ impl Upstream {
             if !switching {
                 return Err(NotForwarded::UnaskedSwitch);
             }
-            let (response, upgraded) = connection::upgrade(response).await?;
+            let (response, upgraded) = connection::upgrade(response, key.host()).await?;
             return Ok(Reply { response: response.map(|()| Body::Empty), upgraded: Some(upgraded) });
         }
         let (mut head, incoming) = response.into_parts();
@@ -235,16 +259,19 @@ impl Upstream {
         head.version = hyper::Version::HTTP_11;
         let body = Body::stream(incoming, crate::http::Trailers::Pass, limits::UPSTREAM_BODY_IDLE_TIMEOUT);
         let body = match sender {
-            Some(sender) => {
-                let pool = Arc::clone(&self.pool);
-                body.at_end(move || pool.put(key, sender))
-            }
+            Some(sender) => body.carried(Box::new(Carried { sender, key, pool: Arc::clone(&self.pool) })).await,
             None => body,
         };
         Ok(Reply { response: Response::from_parts(head, body), upgraded: None })
     }
 
-    async fn connect(&self, resource: &Resource, host: &Authority, protocol: Protocol) -> Result<Sender, NotForwarded> {
+    async fn connect(
+        &self,
+        resource: &Resource,
+        host: &Authority,
+        protocol: Protocol,
+        purpose: Purpose,
+    ) -> Result<Sender, NotForwarded> {
         let tls = match resource.scheme {
             crate::model::Scheme::Http => None,
             crate::model::Scheme::Https => {
@@ -252,7 +279,7 @@ impl Upstream {
                 Some(known.map_or_else(|| self.tls_of(resource), Ok)?)
             }
         };
-        let dial = |config| connection::connect(&self.dialer, resource, host, config, &self.tasks);
+        let dial = |config| connection::connect(&self.dialer, resource, host, config, purpose, &self.tasks);
         let work = async {
             let Some(tls) = tls else { return dial(None).await };
             let offered = match protocol {

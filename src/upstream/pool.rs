@@ -1,8 +1,12 @@
 //! Idle connections, kept apart by everything that must not be shared.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::task::Context;
+use std::task::Poll;
+use std::task::Waker;
 
 use crate::agent::Session;
 use crate::limits;
@@ -27,6 +31,11 @@ impl Key {
         Self { session: session.id().clone(), resource: resource.identifier.clone(), host: host.clone(), protocol }
     }
 
+    /// Whom it was made for.
+    pub(super) fn host(&self) -> &Authority {
+        &self.host
+    }
+
     /// What was offered when it was made.
     pub(super) fn protocol(&self) -> Protocol {
         self.protocol
@@ -41,11 +50,12 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// A connection that takes another request now.
+    /// A connection that takes another request now. A look at its socket tells whether the API has closed it
+    /// meanwhile.
     pub(super) async fn take(&self, key: &Key) -> Option<Sender> {
         loop {
             let mut sender = self.pop(key)?;
-            if sender.is_ready().await {
+            if poll_fn(|cx| Poll::Ready(sender.is_idle(cx))).await {
                 return Some(sender);
             }
         }
@@ -83,11 +93,12 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Drops connections that the other side has closed.
+    /// Drops connections that the other side has closed. Nobody drives an idle one, so that it is looked at here.
     pub(super) fn sweep(&self) {
+        let mut nobody = Context::from_waker(Waker::noop());
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|_, senders| {
-            senders.retain(|sender| !sender.is_closed());
+            senders.retain_mut(|sender| sender.is_idle(&mut nobody));
             !senders.is_empty()
         });
     }

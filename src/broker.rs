@@ -302,14 +302,15 @@ impl Broker {
             _ => arrival.body,
         };
         let request = Outbound::new(arrival.head, arrival.destination, body, arrival.protocol, arrival.websocket);
-        let (reply, request, permit) = match self.upstream.forward(request, permit, credential.as_ref()).await? {
+        let (reply, again) = match self.upstream.forward(request, permit, credential.as_ref()).await? {
             Forwarded::Answered(reply) => return Ok(reply),
-            Forwarded::CredentialRefused { reply, request, permit } => (reply, request, permit),
+            Forwarded::CredentialRefused { reply, again } => (reply, again),
         };
         let Some(refused) = credential else { return Ok(reply) };
-        if self.vault.refuse(&refused) == Refused::Final {
-            return Ok(reply);
-        }
+        // the vault is told whether or not this request can be sent again: the next one needs another credential
+        let verdict = self.vault.refuse(&refused);
+        let Some(again) = again.filter(|_| verdict != Refused::Final) else { return Ok(reply) };
+        let (request, permit) = *again;
         let Ok(Some(fresh)) = self.vault.obtain(&permit).await else { return Ok(reply) };
         entry.credential(fresh.provenance());
         match self.upstream.forward(request, permit, Some(&fresh)).await? {

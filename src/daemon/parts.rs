@@ -134,7 +134,7 @@ impl Parts {
         };
         let dialer = Arc::new(Dialer::new(via(&config, &surroundings, &secrets)?));
         listening.iter().for_each(|address| dialer.own(address.port()));
-        let upstream = Arc::new(Upstream::new(dialer, roots.clone(), tasks.clone()));
+        let upstream = Arc::new(Upstream::new(dialer, roots.clone(), Arc::clone(&clock), tasks.clone()));
         let resources = Resources::new(resources);
         upstream.prepare(resources.iter());
         let vault = Vault::new(credential::Settings { zone: access, secrets, client, clock: Arc::clone(&clock) });

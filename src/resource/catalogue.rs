@@ -55,7 +55,7 @@ impl Resources {
     }
 
     /// Every resource, in the order of the configuration.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Resource>> {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Resource>> + Clone {
         self.all.iter()
     }
 
@@ -143,6 +143,7 @@ mod tests {
 
     fn resource(identifier: &str, host: &str, paths: &[&str], methods: &[Method]) -> Arc<Resource> {
         Arc::new(Resource {
+            instance: crate::resource::ResourceInstance::next(),
             identifier: ResourceId::parse(identifier).unwrap(),
             scheme: Scheme::Https,
             hosts: vec![HostPattern::parse(host).unwrap()],

@@ -55,7 +55,7 @@ impl Resources {
     }
 
     /// Every resource, in the order of the configuration.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Resource>> + Clone {
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Resource>> {
         self.all.iter()
     }
 

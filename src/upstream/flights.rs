@@ -8,7 +8,7 @@ use std::sync::PoisonError;
 
 use tokio::sync::watch;
 
-use crate::upstream::pool::Key;
+use crate::upstream::key::Key;
 
 /// All that are under way. What has landed is in the pool.
 #[derive(Debug, Default)]

@@ -5,11 +5,13 @@
 
 mod address;
 mod connection;
+mod connections;
 mod dial;
 mod failure;
 mod flights;
 mod http1;
 mod http2;
+mod key;
 mod passage;
 mod pool;
 mod reply;
@@ -44,30 +46,22 @@ use crate::credential::Credential;
 use crate::limits;
 use crate::model::Authority;
 use crate::model::Clock;
-use crate::model::Scheme;
 use crate::policy::Permit;
 use crate::resource::Resource;
 use crate::resource::Source;
 use crate::tls::Roots;
 use crate::upstream::connection::Purpose;
 use crate::upstream::connection::Sender;
-use crate::upstream::flights::Flights;
-use crate::upstream::flights::Seat;
+use crate::upstream::connections::Connections;
+use crate::upstream::key::Key;
+use crate::upstream::key::Owner;
 use crate::upstream::passage::passage;
-use crate::upstream::pool::Key;
-use crate::upstream::pool::Owner;
-use crate::upstream::pool::Pool;
 use crate::upstream::reply::Carried;
 use crate::upstream::rewrite::Handling;
-use crate::upstream::trust::Trust;
 
 /// Reaches APIs: dials, keeps connections, sends.
 pub struct Upstream {
-    dialer: Arc<Dialer>,
-    trust: Trust,
-    pool: Arc<Pool>,
-    flights: Arc<Flights>,
-    tasks: TaskTracker,
+    connections: Arc<Connections>,
 }
 
 /// How a forwarding went.
@@ -89,55 +83,34 @@ impl Upstream {
     /// `roots` are the platform's; a resource adds its own. `tasks` owns the connections; `clock` tells how long
     /// one lay idle.
     pub fn new(dialer: Arc<Dialer>, roots: Roots, clock: Arc<dyn Clock>, tasks: TaskTracker) -> Self {
-        let (pool, flights) = (Arc::new(Pool::new(clock)), Arc::default());
-        Self { dialer, trust: Trust::new(roots), pool, flights, tasks }
+        Self { connections: Arc::new(Connections::new(dialer, roots, clock, tasks)) }
     }
 
     /// Puts a new set of resources in force: TLS is made ready for them, and connections made for others go. A
     /// resource whose own roots can't be used is told when it is asked for.
-    pub fn prepare<'a>(&self, resources: impl Iterator<Item = &'a Arc<Resource>> + Clone) {
-        self.trust.prepare(resources.clone());
-        self.pool.prepare(resources.map(|resource| resource.instance).collect());
+    pub fn prepare<'a>(&self, resources: impl Iterator<Item = &'a Arc<Resource>>) {
+        self.connections.prepare(&resources.collect::<Vec<_>>());
     }
 
     /// Drops the idle connections of a session that has ended.
     pub fn end_session(&self, session: &Session) {
-        self.pool.end_session(session.id());
+        self.connections.end_session(session.id());
     }
 
     /// Drops idle connections that have grown too old to be used.
     pub fn sweep(&self) {
-        self.pool.sweep();
+        self.connections.sweep();
     }
 
     /// How tunnels are dialled.
     pub fn dialer(&self) -> &Arc<Dialer> {
-        &self.dialer
+        self.connections.dialer()
     }
 
     /// Starts a connection that a request will soon need, unless one is idle. A failure is told when the
     /// request meets it.
-    pub fn warm(
-        self: &Arc<Self>,
-        session: &Arc<Session>,
-        resource: &Arc<Resource>,
-        host: &Authority,
-        protocol: Protocol,
-    ) {
-        let key = Key::new(session, Owner::Resource(resource.instance), host, protocol);
-        if self.pool.has(&key) || (self.is_shared(resource, protocol) && self.flights.has(&key)) {
-            return;
-        }
-        let flight = self.flights.begin(&key);
-        let (this, resource) = (Arc::clone(self), Arc::clone(resource));
-        let ended = session.ended().clone();
-        self.tasks.spawn(async move {
-            let work = this.connect(&resource, &key, Purpose::Requests);
-            if let Some(Ok(sender)) = ended.run_until_cancelled(work).await {
-                this.pool.put(&key, sender);
-            }
-            drop(flight); // landed: whoever waits finds it in the pool
-        });
+    pub fn warm(&self, session: &Arc<Session>, resource: &Arc<Resource>, host: &Authority, protocol: Protocol) {
+        self.connections.warm(session, resource, host, protocol);
     }
 
     /// Sends one request to the resource that the permit names.
@@ -180,7 +153,7 @@ impl Upstream {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(NotForwarded::UnaskedSwitch);
         }
-        reply::read(response, resource, Some(Carried { sender, key, pool: Arc::clone(&self.pool) })).await
+        reply::read(response, resource, Some(Carried { sender, key, pool: Arc::clone(self.connections.pool()) })).await
     }
 
     /// On a connection of its own, which nothing else is sent on before or after.
@@ -191,7 +164,7 @@ impl Upstream {
         credential: Option<&Credential>,
         key: &Key,
     ) -> Result<Reply, NotForwarded> {
-        let mut sender = self.connect(resource, key, Purpose::Upgrade).await?;
+        let mut sender = self.connections.connect(resource, key, Purpose::Upgrade).await?;
         let message = rewrite::message(request, resource, credential, sender.host(), sender.protocol())?;
         let response = sender.send(message, key.host()).await?;
         match response.status() {
@@ -209,7 +182,7 @@ impl Upstream {
         credential: Option<&Credential>,
         key: &Key,
     ) -> Result<(Response<Incoming>, Sender), NotForwarded> {
-        let mut sender = self.sender(resource, key).await?;
+        let mut sender = self.connections.take(resource, key).await?;
         let mut message = rewrite::message(request, resource, credential, sender.host(), sender.protocol())?;
         for _ in 0..limits::UPSTREAM_RETRIES_UNSENT {
             match sender.try_send(message, key.host()).await? {
@@ -217,8 +190,8 @@ impl Upstream {
                 Err(unsent) => {
                     message = unsent;
                     let fresh = match sender.protocol() {
-                        Protocol::Http1 => self.connect(resource, key, Purpose::Requests).await?,
-                        Protocol::Http2 => self.sender(resource, key).await?,
+                        Protocol::Http1 => self.connections.connect(resource, key, Purpose::Requests).await?,
+                        Protocol::Http2 => self.connections.take(resource, key).await?,
                     };
                     if fresh.protocol() != sender.protocol() {
                         rewrite::retarget(&mut message, fresh.host(), fresh.protocol())?;
@@ -228,71 +201,6 @@ impl Upstream {
             }
         }
         sender.send(message, key.host()).await.map(|response| (response, sender))
-    }
-
-    /// An idle connection, one that is just being made, or a new one.
-    async fn sender(&self, resource: &Resource, key: &Key) -> Result<Sender, NotForwarded> {
-        if let Some(sender) = self.pool.take(key).await {
-            return Ok(sender);
-        }
-        match self.flights.join(key, self.is_shared(resource, key.protocol())) {
-            Seat::Waits(landing) => {
-                landing.wait().await;
-                if let Some(sender) = self.pool.take(key).await {
-                    return Ok(sender);
-                }
-                self.connect(resource, key, Purpose::Requests).await
-            }
-            Seat::Leads(_flight) => self.connect(resource, key, Purpose::Requests).await,
-            Seat::Alone => self.connect(resource, key, Purpose::Requests).await,
-        }
-    }
-
-    /// A connection of HTTP/2 is there for others from its beginning.
-    async fn connect(&self, resource: &Resource, key: &Key, purpose: Purpose) -> Result<Sender, NotForwarded> {
-        let protocol = match purpose {
-            Purpose::Requests => key.protocol(),
-            Purpose::Upgrade => Protocol::Http1,
-        };
-        let dial = self.dial(resource, key.host(), protocol, purpose);
-        let sender = match tokio::time::timeout(limits::UPSTREAM_CONNECT_TIMEOUT, dial).await {
-            Ok(sender) => sender?,
-            Err(_) => return Err(NotForwarded::ConnectTimeout { host: key.host().to_string() }),
-        };
-        if let (Purpose::Requests, Some(shared)) = (purpose, sender.share()) {
-            self.pool.put(key, shared);
-        }
-        Ok(sender)
-    }
-
-    async fn dial(
-        &self,
-        resource: &Resource,
-        host: &Authority,
-        protocol: Protocol,
-        purpose: Purpose,
-    ) -> Result<Sender, NotForwarded> {
-        let dial = |config| connection::connect(&self.dialer, resource, host, config, purpose, &self.tasks);
-        let speech = match resource.scheme {
-            Scheme::Http => return dial(None).await,
-            Scheme::Https => self.trust.of(resource)?,
-        };
-        let sender = match dial(Some(Arc::clone(speech.offered(protocol)))).await {
-            Err(NotForwarded::Protocol { .. }) if protocol == Protocol::Http1 => {
-                speech.refuses_http1();
-                dial(Some(Arc::clone(speech.offered(protocol)))).await?
-            }
-            outcome => outcome?,
-        };
-        speech.chose(protocol, sender.protocol());
-        Ok(sender)
-    }
-
-    fn is_shared(&self, resource: &Resource, protocol: Protocol) -> bool {
-        match resource.scheme {
-            Scheme::Http => false,
-            Scheme::Https => self.trust.of(resource).is_ok_and(|speech| speech.is_shared(protocol)),
-        }
     }
 }
 

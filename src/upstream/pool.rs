@@ -3,43 +3,20 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::future::poll_fn;
-use std::hash::Hash;
-use std::hash::Hasher;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::task::Poll;
 
-use crate::agent::Session;
 use crate::limits;
-use crate::model::Authority;
 use crate::model::Clock;
-use crate::model::Scheme;
 use crate::model::SessionId;
 use crate::model::Timestamp;
 use crate::resource::ResourceInstance;
 use crate::upstream::Protocol;
 use crate::upstream::connection::Sender;
-
-/// What a connection was made for.
-#[derive(Clone, Debug)]
-pub(super) struct Key {
-    /// One and the same value for as long as it lasts.
-    session: Arc<Session>,
-    owner: Owner,
-    host: Authority,
-    protocol: Protocol,
-}
-
-/// By whose rules it was dialled and verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Owner {
-    /// This resource's; not those of another one of the same identifier.
-    Resource(ResourceInstance),
-    /// Those for hosts that are no resource.
-    Passage(Scheme),
-}
+use crate::upstream::key::Key;
 
 /// Idle HTTP/1 connections, and HTTP/2 connections that many requests share. The last one used is the first
 /// taken, so that what isn't needed grows old.
@@ -59,22 +36,6 @@ struct State {
 struct Idle {
     sender: Sender,
     since: Timestamp,
-}
-
-impl Key {
-    pub(super) fn new(session: &Arc<Session>, owner: Owner, host: &Authority, protocol: Protocol) -> Self {
-        Self { session: Arc::clone(session), owner, host: host.clone(), protocol }
-    }
-
-    /// Whom it was made for.
-    pub(super) fn host(&self) -> &Authority {
-        &self.host
-    }
-
-    /// What the agent speaks.
-    pub(super) fn protocol(&self) -> Protocol {
-        self.protocol
-    }
 }
 
 impl Pool {
@@ -109,13 +70,13 @@ impl Pool {
 
     /// Drops the connections of a session.
     pub(super) fn end_session(&self, session: &SessionId) {
-        let _dropped = self.lock().remove(|key, _| key.session.id() == session || !key.session.is_open());
+        let _dropped = self.lock().remove(|key, _| key.session().id() == session || !key.session().is_open());
     }
 
     /// From now on these resources are in force: connections of others go, and none of theirs comes back.
     pub(super) fn prepare(&self, in_force: HashSet<ResourceInstance>) {
         let mut state = self.lock();
-        let dropped = state.remove(|key, _| !key.owner.is_in(&in_force));
+        let dropped = state.remove(|key, _| !key.owner().is_in(&in_force));
         state.in_force = in_force;
         drop(state);
         drop(dropped);
@@ -157,7 +118,7 @@ impl State {
 
     /// Keeps one, and gives what is not kept, to be closed after the lock.
     fn push(&mut self, key: &Key, new: Idle) -> Vec<Idle> {
-        if new.sender.is_closed() || !key.session.is_open() || !key.owner.is_in(&self.in_force) {
+        if new.sender.is_closed() || !key.session().is_open() || !key.owner().is_in(&self.in_force) {
             return vec![new];
         }
         let mut out = Vec::new();
@@ -213,34 +174,6 @@ impl State {
 impl Idle {
     fn is_old(&self, now: Timestamp) -> bool {
         now.since(self.since) > limits::UPSTREAM_IDLE_AGE_MAX
-    }
-}
-
-impl Owner {
-    fn is_in(self, in_force: &HashSet<ResourceInstance>) -> bool {
-        match self {
-            Self::Resource(instance) => in_force.contains(&instance),
-            Self::Passage(_) => true,
-        }
-    }
-}
-
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.session, &other.session)
-            && self.owner == other.owner
-            && self.protocol == other.protocol
-            && self.host == other.host
-    }
-}
-
-impl Eq for Key {}
-
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        std::ptr::hash(Arc::as_ptr(&self.session), state);
-        self.owner.hash(state);
-        self.host.hash(state);
     }
 }
 

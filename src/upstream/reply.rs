@@ -17,7 +17,7 @@ use crate::resource::Resource;
 use crate::upstream::NotForwarded;
 use crate::upstream::connection;
 use crate::upstream::connection::Sender;
-use crate::upstream::pool::Key;
+use crate::upstream::key::Key;
 use crate::upstream::pool::Pool;
 use crate::upstream::rewrite;
 

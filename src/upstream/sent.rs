@@ -92,7 +92,7 @@ impl Drop for Sent {
 
 impl Progress {
     fn new() -> Self {
-        Self { since: Instant::now(), moved_after_ms: AtomicU64::new(0), broken: AtomicBool::new(false) }
+        Self { since: tokio::time::Instant::now(), moved_after_ms: AtomicU64::new(0), broken: AtomicBool::new(false) }
     }
 
     fn moved(&self) {

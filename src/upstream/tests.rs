@@ -32,8 +32,8 @@ use crate::upstream::Protocol;
 use crate::upstream::connection::Purpose;
 use crate::upstream::connection::Sender;
 use crate::upstream::connection::connect;
-use crate::upstream::pool::Key;
-use crate::upstream::pool::Owner;
+use crate::upstream::key::Key;
+use crate::upstream::key::Owner;
 use crate::upstream::pool::Pool;
 
 /// A resource that is one of many with the same identifier.

@@ -40,12 +40,13 @@ impl Trust {
 
     /// Makes ready for these and forgets the others. A resource whose own roots can't be used is told when it is
     /// asked for.
-    pub(super) fn prepare<'a>(&self, resources: impl Iterator<Item = &'a Arc<Resource>>) {
+    pub(super) fn prepare(&self, resources: &[&Arc<Resource>]) {
         let known = self.prepared.load();
         let speech = |resource: &Resource| {
             known.get(&resource.instance).map_or_else(|| self.make(resource), |known| Ok(Arc::clone(known)))
         };
-        let prepared = resources.filter_map(|resource| Some((resource.instance, speech(resource).ok()?))).collect();
+        let prepared =
+            resources.iter().filter_map(|resource| Some((resource.instance, speech(resource).ok()?))).collect();
         self.prepared.store(Arc::new(prepared));
     }
 

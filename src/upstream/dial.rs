@@ -8,6 +8,7 @@ use std::net::Ipv6Addr;
 use std::net::SocketAddr;
 use std::sync::PoisonError;
 use std::sync::RwLock;
+use std::time::Duration;
 
 use rustix::net::sockopt;
 use tokio::net::TcpStream;
@@ -20,9 +21,10 @@ use crate::upstream::address::is_loopback;
 use crate::upstream::is_public;
 
 /// Opens TCP connections for tunnels and resources.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Dialer {
     via: Option<Via>,
+    timeout: Duration,
     own_ports: RwLock<HashSet<u16>>,
 }
 
@@ -43,7 +45,7 @@ pub enum Reach {
 impl Dialer {
     /// Directly, or through `via`.
     pub fn new(via: Option<Via>) -> Self {
-        Self { via, own_ports: RwLock::default() }
+        Self { via, timeout: limits::UPSTREAM_CONNECT_TIMEOUT, own_ports: RwLock::default() }
     }
 
     /// A port of the daemon's own, which nothing may reach through it.
@@ -59,7 +61,7 @@ impl Dialer {
     /// A connection, within the bound. It sends small writes at once, and the system ends it when the other side
     /// is gone without a word (a laptop that slept, another network).
     pub async fn dial(&self, authority: &Authority, reach: Reach) -> Result<TcpStream, NotForwarded> {
-        let stream = tokio::time::timeout(limits::UPSTREAM_CONNECT_TIMEOUT, self.open(authority, reach));
+        let stream = tokio::time::timeout(self.timeout, self.open(authority, reach));
         let stream = stream.await.map_err(|_| NotForwarded::ConnectTimeout { host: authority.to_string() })??;
         if let Err(error) = tune(&stream) {
             tracing::debug!(%error, "a socket could not be tuned");
@@ -106,6 +108,12 @@ impl Dialer {
             Reach::Public if is_public(address.ip()) => Ok(()),
             Reach::Public => Err(NotForwarded::PrivateAddress { host: host() }),
         }
+    }
+}
+
+impl Default for Dialer {
+    fn default() -> Self {
+        Self::new(None)
     }
 }
 
@@ -177,6 +185,16 @@ mod tests {
             let stream = dialer.dial(&api, reach).await.unwrap();
             assert_eq!(stream.peer_addr().unwrap(), own.local_addr().unwrap());
         }
+    }
+
+    #[tokio::test]
+    async fn an_upstream_proxy_that_never_answers_is_not_waited_for_without_end() {
+        let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let via = Via::from_environment(&format!("http://{}", proxy.local_addr().unwrap()), "");
+        let dialer = Dialer { timeout: Duration::from_millis(50), ..Dialer::new(via) };
+        let api = Authority::parse("api.example.com:443").unwrap();
+        let outcome = dialer.dial(&api, Reach::Public).await;
+        assert!(matches!(outcome, Err(NotForwarded::ConnectTimeout { .. })), "{outcome:?}");
     }
 
     #[tokio::test]

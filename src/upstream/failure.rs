@@ -97,8 +97,8 @@ pub enum NotForwarded {
         /// Who was called.
         host: String,
     },
-    /// The server switched protocols though nobody asked.
-    #[error("the server switched protocols though nobody asked")]
+    /// The server switched protocols though nobody asked, or to one that nobody asked for.
+    #[error("the server switched to a protocol that nobody asked for")]
     UnaskedSwitch,
     /// The answer can be read in two ways: length and encoding together, or one of them twice.
     #[error("the server's answer doesn't say in exactly one way where it ends")]

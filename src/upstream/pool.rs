@@ -22,6 +22,7 @@ use crate::upstream::key::Key;
 /// taken, so that what isn't needed grows old.
 pub(super) struct Pool {
     clock: Arc<dyn Clock>,
+    idle_max: usize,
     state: Mutex<State>,
 }
 
@@ -40,7 +41,12 @@ struct Idle {
 
 impl Pool {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::default() }
+        Self::holding(limits::UPSTREAM_IDLE_MAX, clock)
+    }
+
+    /// So many at most.
+    pub(super) fn holding(idle_max: usize, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, idle_max, state: Mutex::default() }
     }
 
     /// A connection that takes another request now: young enough that nothing on its way has forgotten it, and
@@ -60,7 +66,7 @@ impl Pool {
     /// longer in force, or whose session has ended, is closed.
     pub(super) fn put(&self, key: &Key, sender: Sender) {
         let now = self.clock.now();
-        let _closed_after_the_lock = self.lock().push(key, Idle { sender, since: now });
+        let _closed_after_the_lock = self.lock().push(key, Idle { sender, since: now }, self.idle_max);
     }
 
     /// Whether a connection is at hand.
@@ -117,12 +123,12 @@ impl State {
     }
 
     /// Keeps one, and gives what is not kept, to be closed after the lock.
-    fn push(&mut self, key: &Key, new: Idle) -> Vec<Idle> {
+    fn push(&mut self, key: &Key, new: Idle, idle_max: usize) -> Vec<Idle> {
         if new.sender.is_closed() || !key.session().is_open() || !key.owner().is_in(&self.in_force) {
             return vec![new];
         }
         let mut out = Vec::new();
-        if self.count >= limits::UPSTREAM_IDLE_MAX {
+        if self.count >= idle_max {
             out.extend(self.remove_oldest());
         }
         let idle = self.idle.entry(key.clone()).or_default();

@@ -186,6 +186,20 @@ async fn a_connection_that_lay_idle_for_long_is_not_used_again() {
 }
 
 #[tokio::test]
+async fn the_oldest_gives_way_where_there_are_too_many() {
+    let mut shelf = Shelf::new().await;
+    shelf.pool = Pool::holding(2, Arc::clone(&shelf.clock) as Arc<dyn Clock>);
+    let keys = [1, 2, 3].map(|_| ResourceInstance::next());
+    shelf.pool.prepare(HashSet::from(keys));
+    let keys = keys.map(|instance| shelf.key_of(&shelf.session, instance));
+    for key in &keys {
+        shelf.pool.put(key, shelf.sender().await);
+        shelf.clock.passes(Duration::from_secs(1));
+    }
+    assert_eq!(keys.each_ref().map(|key| shelf.pool.has(key)), [false, true, true]);
+}
+
+#[tokio::test]
 async fn a_connection_that_the_server_closed_is_not_used_again() {
     let shelf = Shelf::new().await;
     shelf.pool.put(&shelf.key(), shelf.sender().await);

@@ -163,6 +163,8 @@ async fn a_get_keeps_its_body_of_unknown_length() {
     assert_eq!(Answer::read(response).await.json()["bytes"], 12);
     let head =
         "GET /upload HTTP/1.1\r\nHost: up.example.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    let known = "GET /upload HTTP/1.1\r\nHost: up.example.test\r\nContent-Length: 3\r\n\r\nabc";
+    assert_eq!(session.raw_inside(UP, known.as_bytes()).await.json()["bytes"], 3);
     // A refusal is no loss; silence about the body would be.
     let answer = session.raw_inside(UP, head.as_bytes()).await;
     assert!(answer.status == 400 || answer.json()["bytes"] == 3, "{answer:?}");

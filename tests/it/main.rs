@@ -22,6 +22,7 @@ mod clients;
 mod config;
 mod interception;
 mod page;
+mod readme;
 mod refusals;
 mod tidy;
 mod world;

@@ -21,6 +21,7 @@ mod cli;
 mod clients;
 mod config;
 mod interception;
+mod lifecycle;
 mod page;
 mod readme;
 mod refusals;

@@ -69,7 +69,9 @@ fn every_command_of_the_tour_runs_and_shows_what_the_tour_shows() {
 fn shape(text: &str) -> Vec<String> {
     let line = |line: &str| match serde_json::from_str::<serde_json::Value>(line) {
         Ok(value) => members(&value),
-        Err(_) => line.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).collect::<Vec<_>>().join(" "),
+        Err(_) => {
+            line.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).collect::<Vec<_>>().join(" ")
+        }
     };
     text.lines().map(line).collect()
 }
@@ -90,7 +92,12 @@ fn the_configuration_and_the_policy_of_the_tour_are_good() {
     fs::create_dir(home.join("policies")).unwrap();
     for (name, text) in [
         // there is no keychain where tests run
-        ("proxy.toml", blocks("toml").concat().replace("keychain = { service = \"valetkey\", account = \"github\" }", "file = \"github\"")),
+        (
+            "proxy.toml",
+            blocks("toml")
+                .concat()
+                .replace("keychain = { service = \"valetkey\", account = \"github\" }", "file = \"github\""),
+        ),
         ("github", "secret".to_owned()),
         ("policies/tour.cedar", blocks("cedar").concat()),
     ] {

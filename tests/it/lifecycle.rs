@@ -182,3 +182,75 @@ async fn a_corporate_proxy_is_used_where_one_is_configured() {
     let session = world.session("claude").await;
     assert_eq!(session.get(UP, "/echo").await.problem(502)["code"], "upstream-proxy");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_service_manager_is_told_that_it_serves_lives_and_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(crate::world::PATIENCE)).unwrap();
+    let world = Plan::new()
+        .environment("NOTIFY_SOCKET", path.to_str().unwrap())
+        .environment("WATCHDOG_USEC", "400000")
+        .start()
+        .await;
+    let heard = |word: &str| {
+        let mut bytes = [0; 4096];
+        // a beat comes five times a second, so that a word that never comes is noticed
+        (0..200).any(|_| {
+            socket.recv(&mut bytes).is_ok_and(|length| String::from_utf8_lossy(&bytes[..length]).contains(word))
+        })
+    };
+    assert!(heard("READY=1"));
+    assert!(heard("WATCHDOG=1"));
+    assert!(heard("WATCHDOG=1"));
+    world.valetkey(&["stop"]).await.expect(0);
+    assert!(heard("STOPPING=1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sessions_own_port_serves_its_user_and_nobody_else() {
+    let up = Upstream::h1().await;
+    let world = World::usual(&up).await;
+    let session = world.session("claude").await;
+    let java = session.variable("JAVA_TOOL_OPTIONS");
+    let port: u16 =
+        java.split("-Dhttps.proxyPort=").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    let curl = |wrapper: &[&str]| {
+        let mut words = wrapper.to_vec();
+        let proxy = format!("http://127.0.0.1:{port}");
+        let ca = world.home().join("ca-for-all.pem");
+        fs::copy(world.ca_file(), &ca).unwrap();
+        let url = format!("https://{UP}/echo");
+        words.extend(["curl", "-sS", "--max-time", "10", "-k", "-x", &proxy, &url]);
+        std::process::Command::new(words[0])
+            .args(&words[1..])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .output()
+            .unwrap()
+    };
+    let own = curl(&[]);
+    assert!(own.status.success(), "{}", String::from_utf8_lossy(&own.stderr));
+    let seen: serde_json::Value = serde_json::from_slice(&own.stdout).unwrap();
+    assert!(seen.to_string().contains(TOKEN), "the port is the identity: {seen}");
+    if std::process::Command::new("id").arg("-u").output().unwrap().stdout != b"0\n" {
+        eprintln!("not root: no other user can be tried");
+        return;
+    }
+    let other = curl(&["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+    assert!(!other.status.success(), "{}", String::from_utf8_lossy(&other.stdout));
+    assert_eq!(up.requests().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_leaves_no_core_and_keeps_nothing_that_steers_it() {
+    let world =
+        Plan::new().environment("LD_PRELOAD", "/nonexistent.so").environment("SSL_CERT_FILE", "/x").start().await;
+    let limits = fs::read_to_string(format!("/proc/{}/limits", world.pid())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    let environment = fs::read(format!("/proc/{}/environ", world.pid())).unwrap_or_default();
+    let environment = String::from_utf8_lossy(&environment);
+    assert!(!environment.contains("LD_PRELOAD") && !environment.contains("SSL_CERT_FILE"), "{environment}");
+}

@@ -284,20 +284,36 @@ impl Broker {
         entry: &mut Entry,
     ) -> Result<Reply, Refusal> {
         let body = match permit.resource().map(|resource| &resource.source) {
-            Some(Source::TokenExchange { .. } | Source::ClientCredentials { .. }) if !arrival.websocket => {
-                arrival.body.gather(limits::REPLAY_BYTES_MAX).await.map_err(|_| Refusal::BodyBroken)?
+            Some(Source::TokenExchange { .. } | Source::ClientCredentials { .. })
+                if !arrival.websocket && matches!(arrival.body, Body::Stream(_)) =>
+            {
+                Box::pin(arrival.body.gather(limits::REPLAY_BYTES_MAX)).await.map_err(|_| Refusal::BodyBroken)?
             }
             _ => arrival.body,
         };
         let request = Outbound::new(arrival.head, arrival.destination, body, arrival.protocol, arrival.websocket);
-        let (reply, request, permit) = match self.upstream.forward(request, permit, credential.as_ref()).await? {
-            Forwarded::Answered(reply) => return Ok(reply),
-            Forwarded::CredentialRefused { reply, request, permit } => (reply, request, permit),
-        };
-        let Some(refused) = credential else { return Ok(reply) };
-        if self.vault.refuse(&refused) == Refused::Final {
-            return Ok(reply);
+        match self.upstream.forward(request, permit, credential.as_ref()).await? {
+            Forwarded::Answered(reply) => Ok(reply),
+            // boxed: what is rare must not make the future of every request large
+            Forwarded::CredentialRefused { reply, again } => {
+                Box::pin(self.renew(reply, again, credential, in_force, entry)).await
+            }
         }
+    }
+
+    async fn renew(
+        &self,
+        reply: Reply,
+        again: Option<Box<(Outbound, Permit)>>,
+        refused: Option<Credential>,
+        in_force: &InForce,
+        entry: &mut Entry,
+    ) -> Result<Reply, Refusal> {
+        let Some(refused) = refused else { return Ok(reply) };
+        // the vault is told whether or not this request can be sent again: the next one needs another credential
+        let verdict = self.vault.refuse(&refused);
+        let Some(again) = again.filter(|_| verdict != Refused::Final) else { return Ok(reply) };
+        let (request, permit) = *again;
         let Ok(Some(fresh)) = self.vault.obtain(&permit, &in_force.secrets).await else { return Ok(reply) };
         entry.credential(fresh.provenance());
         match self.upstream.forward(request, permit, Some(&fresh)).await? {

@@ -45,7 +45,7 @@ pub const DIAL_ONE_ADDRESS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Addresses of one name that are tried.
 pub const DIAL_ADDRESSES_MAX: usize = 6;
 
-/// Until the head of an answer: a model may think for minutes before its first byte.
+/// Until the head of an answer, from the last byte of the request: a model may think for minutes before its first.
 pub const UPSTREAM_HEAD_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// An answer that says nothing for this long is over; event streams send comments more often.
@@ -59,6 +59,34 @@ pub const UPSTREAM_RETRIES_UNSENT: usize = 2;
 
 /// Idle HTTP/1 connections for one session, resource and host: what one busy agent opens at once.
 pub const UPSTREAM_IDLE_PER_KEY_MAX: usize = 256;
+
+/// Idle connections of all sessions together, far below the file descriptors of a process; the oldest goes.
+pub const UPSTREAM_IDLE_MAX: usize = 1024;
+
+/// An idle connection is used again within this time: load balancers and NATs forget one after 1 to 6 minutes.
+pub const UPSTREAM_IDLE_AGE_MAX: Duration = Duration::from_secs(90);
+
+/// Streams of ours on one HTTP/2 connection, where its server permits as many; the next gets another connection.
+pub const UPSTREAM_STREAMS_MAX: usize = 100;
+
+/// An HTTP/2 connection with open streams is asked for a sign of life so often…
+pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// … and is dead without one after this time.
+pub const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A dialled socket that was silent for this long is asked for a sign of life…
+pub const TCP_KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+
+/// … again after this time…
+pub const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// … and so often.
+pub const TCP_KEEPALIVE_PROBES: u32 = 4;
+
+/// What was sent is acknowledged within this time, or the connection is dead (Linux). It ends one whose reader
+/// takes nothing for so long, too: longer than any API digests what it has.
+pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// HTTP/2 flow control: large enough for a fast download, small enough that 100 streams fit in memory.
 pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 1024 * 1024;

@@ -139,7 +139,7 @@ impl Parts {
             client: zone_client(&config, zone.as_ref(), &secrets).await?,
         };
         listeners.ports().for_each(|port| dialer.own(port));
-        let upstream = Arc::new(Upstream::new(dialer, roots.clone(), tasks.clone()));
+        let upstream = Arc::new(Upstream::new(dialer, roots.clone(), Arc::clone(&clock), tasks.clone()));
         let resources = Resources::new(resources);
         upstream.prepare(resources.iter());
         let vault = Vault::new(credential::Settings { zone: access, client, clock: Arc::clone(&clock) });

@@ -34,6 +34,7 @@ fn session(agent: &str) -> Arc<Session> {
 
 fn resource(identifier: &str) -> Arc<Resource> {
     Arc::new(Resource {
+        instance: crate::resource::ResourceInstance::next(),
         identifier: ResourceId::parse(identifier).unwrap(),
         scheme: Scheme::Https,
         hosts: vec![HostPattern::parse("api.example.com").unwrap()],

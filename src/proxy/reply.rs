@@ -159,7 +159,9 @@ fn status(refusal: &Refusal) -> StatusCode {
             Fault::Us => StatusCode::INTERNAL_SERVER_ERROR,
         },
         Refusal::NotForwarded(error) => match error {
-            NotForwarded::PrivateAddress { .. } | NotForwarded::OwnListener { .. } => StatusCode::FORBIDDEN,
+            NotForwarded::PrivateAddress { .. }
+            | NotForwarded::NotLoopback { .. }
+            | NotForwarded::OwnListener { .. } => StatusCode::FORBIDDEN,
             NotForwarded::ConnectTimeout { .. } | NotForwarded::HeadTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             NotForwarded::AgentBody | NotForwarded::Target => StatusCode::BAD_REQUEST,
             NotForwarded::OwnRoots(_) => StatusCode::INTERNAL_SERVER_ERROR,

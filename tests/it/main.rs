@@ -20,6 +20,7 @@ mod canary;
 mod cli;
 mod clients;
 mod config;
+mod forwarding;
 mod interception;
 mod lifecycle;
 mod page;

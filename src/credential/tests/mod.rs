@@ -169,6 +169,7 @@ fn session_of(id: &str, agent: &str, user: &str) -> Arc<Session> {
 
 fn resource(identifier: &str, source: Source, header: CredentialHeader) -> Arc<Resource> {
     Arc::new(Resource {
+        instance: crate::resource::ResourceInstance::next(),
         identifier: ResourceId::parse(identifier).unwrap(),
         scheme: Scheme::Https,
         hosts: vec![],

@@ -13,6 +13,8 @@ use hyper::header::HOST;
 use hyper::header::UPGRADE;
 
 use crate::http::Violation;
+use crate::http::framing::is_plain;
+use crate::http::framing::parse_length;
 use crate::limits;
 use crate::model::AmbiguousPath;
 use crate::model::Authority;
@@ -65,7 +67,6 @@ pub enum Malformed {
 
 /// Where a CONNECT goes: authority-form, and `Host`, where there is one, the same.
 pub fn connect<B>(head: &Request<B>) -> Result<Authority, Malformed> {
-    check_fields(head.headers())?;
     let target = head.uri().authority().filter(|_| head.uri().scheme().is_none()).ok_or(Malformed::TargetForm)?;
     let authority = Authority::parse(target.as_str())?;
     if let Some(host) = one_host(head.headers())?
@@ -78,7 +79,6 @@ pub fn connect<B>(head: &Request<B>) -> Result<Authority, Malformed> {
 
 /// Where an absolute-form request in the clear goes. `forms` is asked for the place.
 pub fn in_the_clear<B>(head: &Request<B>, forms: impl Fn(&Authority) -> PathForms) -> Result<Destination, Malformed> {
-    check_fields(head.headers())?;
     check_method(head.method())?;
     let target = head.uri().authority().ok_or(Malformed::OriginForm)?;
     match head.uri().scheme_str() {
@@ -98,7 +98,10 @@ pub fn in_the_clear<B>(head: &Request<B>, forms: impl Fn(&Authority) -> PathForm
 
 /// Where a request inside an opened tunnel goes: nowhere but where the tunnel was opened to.
 pub fn in_tunnel<B>(head: &Request<B>, opened: &Authority, forms: PathForms) -> Result<Destination, Malformed> {
-    check_fields(head.headers())?;
+    // INVARIANT: HTTP/1 comes through `Strict` alone, which has held its fields to the same
+    if head.version() >= Version::HTTP_2 {
+        check_fields(head.headers())?;
+    }
     check_method(head.method())?;
     let host = one_host(head.headers())?;
     match head.uri().authority() {
@@ -120,9 +123,10 @@ pub fn in_tunnel<B>(head: &Request<B>, opened: &Authority, forms: PathForms) -> 
 }
 
 /// Whether the request asks for a WebSocket. Other protocols are not known here: the request for them ends at
-/// this hop, and the request itself goes on (RFC 9110 §7.8).
-pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
-    headers.get(UPGRADE).is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
+/// this hop, and the request itself goes on (RFC 9110 §7.8). HTTP/1.0 and HTTP/2 have no upgrades.
+pub fn asks_for_websocket<B>(head: &Request<B>) -> bool {
+    let upgrade = head.headers().get(UPGRADE).filter(|_| head.version() == Version::HTTP_11);
+    upgrade.is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 fn agree(named: &str, opened: &Authority) -> Result<(), Malformed> {
@@ -147,19 +151,23 @@ fn one_host(headers: &HeaderMap) -> Result<Option<&str>, Malformed> {
     Ok(Some(host))
 }
 
-/// What [`crate::http::Strict`] holds HTTP/1 to, for HTTP/2 as well.
+/// What [`crate::http::Strict`] holds HTTP/1 to, for HTTP/2.
 fn check_fields(headers: &HeaderMap) -> Result<(), Malformed> {
     if headers.len() > limits::HEADERS_MAX {
         return Err(Malformed::TooManyHeaders);
     }
-    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    if let Some(length) = lengths.next() {
+        parse_length(length.as_bytes())?;
+    }
+    if lengths.next().is_some() {
         return Err(Violation::Framing.into());
     }
     for (name, value) in headers {
         if name.as_str().contains('_') {
             return Err(Violation::Underscore.into());
         }
-        if !value.as_bytes().iter().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e)) {
+        if !is_plain(value.as_bytes()) {
             return Err(Violation::Head.into());
         }
     }
@@ -228,6 +236,26 @@ mod tests {
         assert_eq!(tunnel("http://api.example.com/", &[], v2), Err(Malformed::TargetForm));
         assert!(matches!(tunnel("https://u:p@api.example.com/", &[], v2), Err(Malformed::Authority(_))));
         assert_eq!(tunnel("/x", &[], v2), Err(Malformed::HostMissing));
+    }
+
+    #[test]
+    fn lengths_over_http_2_have_one_spelling() {
+        let opened = Authority::parse("a.example:443").unwrap();
+        let ask = |fields: &[(&str, &str)]| {
+            let head = head("POST", "https://a.example/", fields, Version::HTTP_2);
+            in_tunnel(&head, &opened, PathForms::default()).map(|_| ())
+        };
+        assert_eq!(ask(&[("content-length", "5")]), Ok(()));
+        for length in ["005", "", "+5", "5, 5", "99999999999999999999"] {
+            assert_eq!(ask(&[("content-length", length)]), Err(Violation::Framing.into()), "{length:?}");
+        }
+        assert_eq!(ask(&[("content-length", "5"), ("content-length", "5")]), Err(Violation::Framing.into()));
+    }
+
+    #[test]
+    fn only_http_1_1_switches_to_a_websocket() {
+        let asks = |version| asks_for_websocket(&head("GET", "/", &[("upgrade", "WebSocket")], version));
+        assert_eq!([Version::HTTP_10, Version::HTTP_11, Version::HTTP_2].map(asks), [false, true, false]);
     }
 
     #[test]

@@ -7,14 +7,16 @@
 //! spell in exactly one way. It changes no byte: what it permits reaches hyper as it came.
 //!
 //! A request that may switch the connection (CONNECT, Upgrade) parks the stream until [`Gate::proceed`]
-//! says that it did not; what came behind it is kept, and handed out by [`Strict::into_inner`] if it did.
+//! says that this very request did not; what came behind it is kept, and handed out by [`Strict::into_inner`] if
+//! it did.
+//!
+//! Bytes that are no request, behind requests that were, end the stream without an error: hyper would drop an
+//! answer that is under way. [`Gate::is_broken`] tells who serves the connection to let it finish and leave.
 
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
@@ -22,13 +24,13 @@ use std::task::ready;
 use bytes::Buf as _;
 use bytes::Bytes;
 use bytes::BytesMut;
-use futures_util::task::AtomicWaker;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 
-use crate::http::framing::Chunks;
+use crate::http::Gate;
+use crate::http::chunks::Chunks;
 use crate::http::framing::Framing;
 use crate::http::framing::Violation;
 use crate::http::framing::read_head;
@@ -44,28 +46,10 @@ pub struct Strict<S> {
     /// Read from the socket, not yet passed on.
     held: BytesMut,
     gate: Arc<Gate>,
+    /// How many heads have passed whole.
+    heads: u64,
     violation: Option<Violation>,
     head_deadline: Option<Pin<Box<Sleep>>>,
-}
-
-/// Tells a parked stream to go on as HTTP.
-#[derive(Debug, Default)]
-pub struct Gate {
-    parked: AtomicBool,
-    reader: AtomicWaker,
-}
-
-impl Gate {
-    /// The request that asked for another protocol was answered without switching.
-    pub fn proceed(&self) {
-        if self.parked.swap(false, Ordering::AcqRel) {
-            self.reader.wake();
-        }
-    }
-
-    fn is_parked(&self) -> bool {
-        self.parked.load(Ordering::Acquire)
-    }
 }
 
 #[derive(Debug)]
@@ -84,12 +68,13 @@ impl<S> Strict<S> {
             partial: Vec::new(),
             held: BytesMut::new(),
             gate: Arc::default(),
+            heads: 0,
             violation: None,
             head_deadline: None,
         }
     }
 
-    /// To be told when a request that could have switched protocols did not.
+    /// To be told when a request that could have switched protocols did not, and to tell how the stream is.
     pub fn gate(&self) -> Arc<Gate> {
         Arc::clone(&self.gate)
     }
@@ -155,10 +140,11 @@ impl<S> Strict<S> {
         };
         self.partial = Vec::new();
         self.head_deadline = None;
+        self.heads += 1;
         self.state = match framing {
             Framing::None => State::Head,
             Framing::Switch => {
-                self.gate.parked.store(true, Ordering::Release);
+                self.gate.park(self.heads);
                 State::Head
             }
             Framing::Length(0) => State::Head,
@@ -182,14 +168,11 @@ impl<S> Strict<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.violation.is_some() {
-            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        if let Some(violation) = this.violation {
+            return this.end(violation);
         }
-        if this.gate.is_parked() {
-            this.gate.reader.register(cx.waker());
-            if this.gate.is_parked() {
-                return Poll::Pending;
-            }
+        if this.gate.stays_parked(cx) {
+            return Poll::Pending;
         }
         if !this.held.is_empty() {
             let held = std::mem::take(&mut this.held);
@@ -206,13 +189,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
             Poll::Pending => {
                 ready!(this.poll_head_deadline(cx));
                 this.violation = Some(Violation::Stalled);
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                return this.end(Violation::Stalled);
             }
         }
         let read = buf.filled().len() - before;
         if read == 0 {
             return Poll::Ready(Ok(()));
         }
+        this.gate.hear();
         let passed = this.judge(buf.filled().get(before..).unwrap_or_default());
         if passed < read {
             this.held.extend_from_slice(buf.filled().get(before + passed..).unwrap_or_default());
@@ -226,13 +210,23 @@ impl<S> Strict<S> {
     /// Zero bytes would mean the end of the stream, so that nothing passed is an error or a wait.
     fn after(&mut self, passed: usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match (passed, self.violation) {
-            (0, Some(_)) => Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+            (0, Some(violation)) => self.end(violation),
             (0, None) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
             _ => Poll::Ready(Ok(())),
         }
+    }
+
+    /// A broken body is an error for its request. Behind other requests, which may not be answered yet, a broken
+    /// head is a silence, of which the gate tells.
+    fn end(&self, violation: Violation) -> Poll<io::Result<()>> {
+        if violation == Violation::Chunk || self.heads == 0 {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        self.gate.break_off();
+        Poll::Pending
     }
 }
 
@@ -245,8 +239,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    /// Whoever gets the stream back ends it: there may be a last word to say.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -261,3 +256,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 }
+
+#[cfg(test)]
+mod tests;

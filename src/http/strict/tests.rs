@@ -72,14 +72,6 @@ async fn a_broken_body_is_an_error_for_its_request() {
     assert_eq!((strict.violation(), strict.gate().is_broken()), (Some(Violation::Chunk), false));
 }
 
-#[tokio::test(start_paused = true)]
-async fn half_a_head_ends_in_its_time() {
-    let (mut strict, _agent) = after("GET / HT").await;
-    assert_eq!(passes(&mut strict).await, "GET / HT");
-    assert!(strict.read(&mut [0; 64]).await.is_err());
-    assert_eq!(strict.violation(), Some(Violation::Stalled));
-}
-
 #[tokio::test]
 async fn what_is_heard_is_told() {
     let (mut strict, _agent) = after(GET).await;

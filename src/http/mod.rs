@@ -9,6 +9,7 @@ mod framing;
 mod gate;
 pub mod guard;
 pub mod headers;
+mod messages;
 mod server;
 mod strict;
 

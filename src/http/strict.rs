@@ -30,33 +30,20 @@ use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 
 use crate::http::Gate;
-use crate::http::chunks::Chunks;
-use crate::http::framing::Framing;
 use crate::http::framing::Violation;
-use crate::http::framing::read_head;
+use crate::http::messages::Messages;
 use crate::limits;
 
 /// A stream that passes HTTP/1 requests on only while they can be read in one way.
 #[derive(Debug)]
 pub struct Strict<S> {
     stream: S,
-    state: State,
-    /// The head so far, where it came in more than one piece.
-    partial: Vec<u8>,
+    messages: Messages,
     /// Read from the socket, not yet passed on.
     held: BytesMut,
     gate: Arc<Gate>,
-    /// How many heads have passed whole.
-    heads: u64,
     violation: Option<Violation>,
     head_deadline: Option<Pin<Box<Sleep>>>,
-}
-
-#[derive(Debug)]
-enum State {
-    Head,
-    Length(u64),
-    Chunked(Chunks),
 }
 
 impl<S> Strict<S> {
@@ -64,11 +51,9 @@ impl<S> Strict<S> {
     pub fn new(stream: S) -> Self {
         Self {
             stream,
-            state: State::Head,
-            partial: Vec::new(),
+            messages: Messages::default(),
             held: BytesMut::new(),
             gate: Arc::default(),
-            heads: 0,
             violation: None,
             head_deadline: None,
         }
@@ -91,72 +76,18 @@ impl<S> Strict<S> {
 
     /// How many of `bytes` may go on. Fewer than all of them leaves the rest to be held.
     fn judge(&mut self, bytes: &[u8]) -> usize {
-        let mut passed = 0;
-        while let Some(rest) = bytes.get(passed..).filter(|rest| !rest.is_empty()) {
-            if self.gate.is_parked() {
-                break;
-            }
-            let taken = match &mut self.state {
-                State::Head => self.judge_head(rest),
-                State::Length(left) => {
-                    let taken = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                    *left -= u64::try_from(taken).unwrap_or(0);
-                    if *left == 0 {
-                        self.state = State::Head;
-                    }
-                    Ok(taken)
-                }
-                State::Chunked(chunks) => chunks.read(rest).map(|(taken, ended)| {
-                    if ended {
-                        self.state = State::Head;
-                    }
-                    taken
-                }),
-            };
-            match taken {
-                Ok(taken) => passed += taken,
-                Err(violation) => {
-                    self.violation = Some(violation);
-                    break;
-                }
-            }
+        let heads = self.messages.heads();
+        let (passed, violation) = self.messages.follow(bytes, &self.gate);
+        self.violation = violation;
+        if self.messages.heads() != heads {
+            self.head_deadline = None;
         }
         passed
     }
 
-    fn judge_head(&mut self, rest: &[u8]) -> Result<usize, Violation> {
-        let before = self.partial.len();
-        let whole = if before == 0 {
-            read_head(rest, 0)?
-        } else {
-            self.partial.extend_from_slice(rest);
-            read_head(&self.partial, before)?
-        };
-        let Some((length, framing)) = whole else {
-            if before == 0 {
-                self.partial.extend_from_slice(rest);
-            }
-            return Ok(rest.len());
-        };
-        self.partial = Vec::new();
-        self.head_deadline = None;
-        self.heads += 1;
-        self.state = match framing {
-            Framing::None => State::Head,
-            Framing::Switch => {
-                self.gate.park(self.heads);
-                State::Head
-            }
-            Framing::Length(0) => State::Head,
-            Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::Chunked(Chunks::default()),
-        };
-        Ok(length - before)
-    }
-
     /// A head that has begun must end within its time.
     fn poll_head_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.partial.is_empty() {
+        if !self.messages.is_within_head() {
             return Poll::Pending;
         }
         let deadline =
@@ -222,7 +153,7 @@ impl<S> Strict<S> {
     /// A broken body is an error for its request. Behind other requests, which may not be answered yet, a broken
     /// head is a silence, of which the gate tells.
     fn end(&self, violation: Violation) -> Poll<io::Result<()>> {
-        if violation == Violation::Chunk || self.heads == 0 {
+        if violation == Violation::Chunk || self.messages.heads() == 0 {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
         self.gate.break_off();

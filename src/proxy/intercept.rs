@@ -74,7 +74,8 @@ where
             return;
         }
     };
-    let ended = session.ended().clone();
+    // of its own, so that the connections of a session don't queue at one lock whenever they are polled
+    let ended = session.ended().child_token();
     let tunnel = Arc::new(Tunnel { proxy, session, authority });
     // A session that ends takes its connections with it, in the middle of whatever they carry.
     let serve = async {

@@ -12,6 +12,8 @@ use crate::limits;
 /// `heard` in its `first` moments, or nothing for a long time after. Whoever hears something only notes it, so
 /// that no request touches a timer; the bound is held within twice its length.
 pub(super) async fn is_over(first: Duration, heard: &AtomicBool, draining: &CancellationToken) {
+    // of its own, so that connections don't queue at one lock whenever they are polled
+    let draining = draining.child_token();
     let quiet = async {
         tokio::time::sleep(first).await;
         while heard.swap(false, Ordering::Relaxed) {

@@ -18,6 +18,7 @@ pub use body::BodyFailed;
 pub use body::Carrier;
 pub use body::Trailers;
 pub use client::Client;
+pub use client::Dial;
 pub use client::Failed;
 pub use form::Form;
 pub use form::form_encode;

@@ -144,6 +144,11 @@ impl Upstream {
         self.pool.sweep();
     }
 
+    /// Closes what is idle; nobody sends any more.
+    pub fn close(&self) {
+        self.pool.clear();
+    }
+
     /// How tunnels are dialled.
     pub fn dialer(&self) -> &Arc<Dialer> {
         &self.dialer

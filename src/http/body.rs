@@ -213,3 +213,6 @@ impl fmt::Debug for Stream {
         f.debug_struct("Stream").field("trailers", &self.trailers).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,8 @@
 //! | 35, 45, 49-52 | fields that must not travel | they do not |
 //! | 36 | answers that two parsers read differently | 502 or a broken connection, never a second answer |
 //! | 37, 39, 40, 41 | pipelining, upgrades, websockets, expectations | one decision each (more in `interception`) |
+//! | 29, 40 | nonsense, or another protocol, behind a request | no answer but its own is touched |
+//! | 52 | fields behind a body | they stay here |
 //! | 43, 44 | paths that two parsers read differently | 400 |
 //! | 46, 47 | methods and field names that do | refused |
 //! | 80, 81 | the proxy as a way to loopback, private ranges and the daemon itself | 403 or 400 |

@@ -21,6 +21,7 @@ use crate::audit::Ledger;
 use crate::audit::Opening;
 use crate::credential::Credential;
 use crate::credential::Refused;
+use crate::credential::Secrets;
 use crate::credential::Vault;
 use crate::http::Body;
 use crate::http::Malformed;
@@ -30,10 +31,12 @@ use crate::model::Clock;
 use crate::model::Destination;
 use crate::model::PathForms;
 use crate::model::Scheme;
+use crate::model::Timestamp;
 use crate::policy::Facts;
 use crate::policy::Permit;
-use crate::policy::Policy;
+use crate::policy::PolicySet;
 use crate::refusal::Refusal;
+use crate::resource::HostPattern;
 use crate::resource::Resource;
 use crate::resource::Resources;
 use crate::resource::Source;
@@ -49,20 +52,29 @@ use crate::upstream::Upstream;
 pub struct Broker {
     /// Step 1.
     pub agents: Arc<Registry>,
-    /// Step 2.
-    pub resources: ArcSwap<Resources>,
-    /// Step 3.
-    pub policy: Policy,
+    /// Steps 2 and 3: what is configured. Each request is carried under one state of it.
+    pub in_force: ArcSwap<InForce>,
     /// Step 4.
     pub vault: Vault,
     /// Step 5.
     pub upstream: Arc<Upstream>,
     /// Step 6.
     pub ledger: Arc<Ledger>,
-    /// What happens to hosts that are no resource.
-    pub unlisted: ArcSwap<Unlisted>,
     /// When a request is received.
     pub clock: Arc<dyn Clock>,
+}
+
+/// One load of the configuration: replaced whole, so that no request mixes two.
+#[derive(Debug)]
+pub struct InForce {
+    /// What may be asked for.
+    pub resources: Arc<Resources>,
+    /// What may be done.
+    pub policies: Arc<PolicySet>,
+    /// What the resources' sources need.
+    pub secrets: Arc<Secrets>,
+    /// What happens to hosts that are no resource.
+    pub unlisted: Unlisted,
 }
 
 /// What happens to hosts that no resource claims.
@@ -73,7 +85,7 @@ pub enum Unlisted {
         /// Ports that may be reached; by default 443.
         ports: Vec<u16>,
         /// Hosts that may be reached although their address is not public.
-        private_hosts: Vec<crate::resource::HostPattern>,
+        private_hosts: Vec<HostPattern>,
     },
     /// They are refused.
     Deny,
@@ -159,17 +171,18 @@ impl Broker {
     }
 
     async fn carry(&self, arrival: Arrival, entry: &mut Entry) -> Result<Reply, Refusal> {
+        let in_force = self.in_force.load_full();
         let session = self.identify(&arrival.presented)?;
         entry.session(&session);
-        let target = self.find(&arrival)?;
+        let target = in_force.find(&arrival)?;
         entry.resource(target.as_ref().map(|resource| resource.identifier.clone()));
-        let permit = self.decide(&session, target.as_ref(), &arrival)?;
+        let permit = in_force.decide(&session, target.as_ref(), &arrival, self.clock.now())?;
         entry.permit(&permit).await?; // recorded before anything is obtained or sent
-        let credential = self.obtain(&permit).await?;
+        let credential = self.obtain(&permit, &in_force).await?;
         if let Some(credential) = &credential {
             entry.credential(credential.provenance());
         }
-        self.forward(arrival, permit, credential, entry).await
+        self.forward(arrival, permit, credential, &in_force, entry).await
     }
 
     /// Judges a CONNECT.
@@ -190,22 +203,24 @@ impl Broker {
     }
 
     async fn open(&self, knock: Knock, entry: &mut Entry) -> Result<Way, Refusal> {
+        let in_force = self.in_force.load_full();
         let session = self.identify(&knock.presented)?;
         entry.session(&session);
-        if let Some(resource) = self.resources.load().claimant(Scheme::Https, &knock.authority) {
-            entry.permit(&self.policy.open(&session, &knock.authority)).await?;
+        if let Some(resource) = in_force.resources.claimant(Scheme::Https, &knock.authority) {
             entry.resource(Some(resource.identifier.clone()));
+            entry.permit(&in_force.policies.open(&session, &knock.authority)).await?;
             return Ok(Way::Intercept(session));
         }
-        let reach = self.reach(&knock.authority)?;
+        let reach = in_force.reach(&knock.authority)?;
         let facts = Facts {
             method: &Method::CONNECT,
             scheme: Scheme::Https,
             authority: &knock.authority,
             path: "",
             time: self.clock.now(),
+            websocket: false,
         };
-        let permit = self.policy.decide_tunnel(&session, &knock.authority, &facts)?;
+        let permit = in_force.policies.decide_tunnel(&session, &knock.authority, &facts)?;
         entry.permit(&permit).await?;
         let stream = self.upstream.dialer().dial(&knock.authority, reach).await?;
         Ok(Way::Tunnel(session, stream))
@@ -224,12 +239,18 @@ impl Broker {
 
     /// The path spellings that the place's resources permit.
     pub fn path_forms(&self, authority: &Authority) -> PathForms {
-        self.resources.load().path_forms(authority)
+        self.in_force.load().resources.path_forms(authority)
     }
 
-    /// Starts the connection that the first request of an opened tunnel will need.
+    /// Starts the connection that the first request of an opened tunnel will need, if policy might permit one.
+    /// Never for a name that a wildcard made: looking it up would tell it to whoever answers for the domain.
     pub fn warm(&self, session: &Arc<Session>, host: &Authority, protocol: Protocol) {
-        if let Some(resource) = self.resources.load().claimant(Scheme::Https, host) {
+        let in_force = self.in_force.load_full();
+        let Some(resource) = in_force.resources.claimant(Scheme::Https, host) else { return };
+        let named = resource.hosts.iter().any(|pattern| *pattern == HostPattern::Exact(host.host.clone()));
+        let (scheme, time) = (Scheme::Https, self.clock.now());
+        let facts = Facts { method: &Method::GET, scheme, authority: host, path: "/", time, websocket: false };
+        if (named || resource.connect.is_some()) && in_force.policies.might_permit(session, &resource, &facts) {
             self.upstream.warm(session, &resource, host, protocol);
         }
     }
@@ -245,9 +266,70 @@ impl Broker {
         }
     }
 
+    /// A client that did not identify itself is decided on and recorded like any other, but lent nothing.
+    async fn obtain(&self, permit: &Permit, in_force: &InForce) -> Result<Option<Credential>, Refusal> {
+        if self.agents.is_anonymous(permit.session()) {
+            return Ok(None);
+        }
+        Ok(self.vault.obtain(permit, &in_force.secrets).await?)
+    }
+
+    /// Once more with a fresh credential when the API refuses the one at hand and the body can be sent again.
+    async fn forward(
+        &self,
+        arrival: Arrival,
+        permit: Permit,
+        credential: Option<Credential>,
+        in_force: &InForce,
+        entry: &mut Entry,
+    ) -> Result<Reply, Refusal> {
+        let body = match permit.resource().map(|resource| &resource.source) {
+            Some(Source::TokenExchange { .. } | Source::ClientCredentials { .. })
+                if !arrival.websocket && matches!(arrival.body, Body::Stream(_)) =>
+            {
+                Box::pin(arrival.body.gather(limits::REPLAY_BYTES_MAX)).await.map_err(|_| Refusal::BodyBroken)?
+            }
+            _ => arrival.body,
+        };
+        let request = Outbound::new(arrival.head, arrival.destination, body, arrival.protocol, arrival.websocket);
+        match self.upstream.forward(request, permit, credential.as_ref()).await? {
+            Forwarded::Answered(reply) => Ok(reply),
+            // boxed: what is rare must not make the future of every request large
+            Forwarded::CredentialRefused { reply, again } => {
+                Box::pin(self.renew(reply, again, credential, in_force, entry)).await
+            }
+        }
+    }
+
+    async fn renew(
+        &self,
+        reply: Reply,
+        again: Option<Box<(Outbound, Permit)>>,
+        refused: Option<Credential>,
+        in_force: &InForce,
+        entry: &mut Entry,
+    ) -> Result<Reply, Refusal> {
+        let Some(refused) = refused else { return Ok(reply) };
+        // the vault is told whether or not this request can be sent again: the next one needs another credential
+        let verdict = self.vault.refuse(&refused);
+        let Some(again) = again.filter(|_| verdict != Refused::Final) else { return Ok(reply) };
+        let (request, permit) = *again;
+        let Ok(Some(fresh)) = self.vault.obtain(&permit, &in_force.secrets).await else { return Ok(reply) };
+        entry.credential(fresh.provenance());
+        match self.upstream.forward(request, permit, Some(&fresh)).await? {
+            Forwarded::Answered(reply) => Ok(reply),
+            Forwarded::CredentialRefused { reply, .. } => {
+                let _ = self.vault.refuse(&fresh);
+                Ok(reply)
+            }
+        }
+    }
+}
+
+impl InForce {
     /// None for a host that is no resource and may be passed on to.
     fn find(&self, arrival: &Arrival) -> Result<Option<Arc<Resource>>, Refusal> {
-        match self.resources.load().find(&arrival.destination, &arrival.head.method) {
+        match self.resources.find(&arrival.destination, &arrival.head.method) {
             Target::Resource(resource) => {
                 crate::model::Path::parse(arrival.destination.path.as_str(), resource.path_forms)
                     .map_err(|ambiguous| Refusal::Malformed(ambiguous.into()))?;
@@ -263,68 +345,21 @@ impl Broker {
         session: &Arc<Session>,
         target: Option<&Arc<Resource>>,
         arrival: &Arrival,
+        time: Timestamp,
     ) -> Result<Permit, Refusal> {
         let Destination { scheme, authority, path } = &arrival.destination;
-        let facts = Facts {
-            method: &arrival.head.method,
-            scheme: *scheme,
-            authority,
-            path: path.as_str(),
-            time: self.clock.now(),
-        };
+        let (method, websocket) = (&arrival.head.method, arrival.websocket);
+        let facts = Facts { method, scheme: *scheme, authority, path: path.as_str(), time, websocket };
         let decision = match target {
-            Some(resource) => self.policy.decide(session, resource, &facts),
-            None => self.policy.decide_tunnel(session, authority, &facts),
+            Some(resource) => self.policies.decide(session, resource, &facts),
+            None => self.policies.decide_tunnel(session, authority, &facts),
         };
         Ok(decision?)
     }
 
-    /// A client that did not identify itself is decided on and recorded like any other, but lent nothing.
-    async fn obtain(&self, permit: &Permit) -> Result<Option<Credential>, Refusal> {
-        if self.agents.is_anonymous(permit.session()) {
-            return Ok(None);
-        }
-        Ok(self.vault.obtain(permit).await?)
-    }
-
-    /// Once more with a fresh credential when the API refuses the one at hand and the body can be sent again.
-    async fn forward(
-        &self,
-        arrival: Arrival,
-        permit: Permit,
-        credential: Option<Credential>,
-        entry: &mut Entry,
-    ) -> Result<Reply, Refusal> {
-        let body = match permit.resource().map(|resource| &resource.source) {
-            Some(Source::TokenExchange { .. } | Source::ClientCredentials { .. }) if !arrival.websocket => {
-                arrival.body.gather(limits::REPLAY_BYTES_MAX).await.map_err(|_| Refusal::BodyBroken)?
-            }
-            _ => arrival.body,
-        };
-        let request = Outbound::new(arrival.head, arrival.destination, body, arrival.protocol, arrival.websocket);
-        let (reply, again) = match self.upstream.forward(request, permit, credential.as_ref()).await? {
-            Forwarded::Answered(reply) => return Ok(reply),
-            Forwarded::CredentialRefused { reply, again } => (reply, again),
-        };
-        let Some(refused) = credential else { return Ok(reply) };
-        // the vault is told whether or not this request can be sent again: the next one needs another credential
-        let verdict = self.vault.refuse(&refused);
-        let Some(again) = again.filter(|_| verdict != Refused::Final) else { return Ok(reply) };
-        let (request, permit) = *again;
-        let Ok(Some(fresh)) = self.vault.obtain(&permit).await else { return Ok(reply) };
-        entry.credential(fresh.provenance());
-        match self.upstream.forward(request, permit, Some(&fresh)).await? {
-            Forwarded::Answered(reply) => Ok(reply),
-            Forwarded::CredentialRefused { reply, .. } => {
-                let _ = self.vault.refuse(&fresh);
-                Ok(reply)
-            }
-        }
-    }
-
     /// How far a host that is no resource may be reached, if at all.
     fn reach(&self, authority: &Authority) -> Result<Reach, Refusal> {
-        match &**self.unlisted.load() {
+        match &self.unlisted {
             Unlisted::Deny => Err(Refusal::Unlisted),
             Unlisted::Tunnel { ports, .. } if !ports.contains(&authority.port) => Err(Refusal::TunnelPort),
             Unlisted::Tunnel { private_hosts, .. } => {
@@ -337,7 +372,7 @@ impl Broker {
 
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broker").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("Broker").field("policies", self.in_force.load().policies.hash()).finish_non_exhaustive()
     }
 }
 

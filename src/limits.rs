@@ -325,8 +325,15 @@ pub const HTTP1_BUFFER_BYTES: usize = 128 * 1024;
 /// Each direction of a tunnel; larger buffers pay on big bodies.
 pub const TUNNEL_BUFFER_BYTES: usize = 32 * 1024;
 
-/// To tell a client that broke its framing why it is left.
-pub const LAST_WORD_TIMEOUT: Duration = Duration::from_secs(2);
+/// Between the requests of a connection that is kept alive; its end may come as late as after twice that.
+pub const KEPT_ALIVE_IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// At the end of a connection: the last word, the end of TLS, and what the client still sends. A client that has
+/// sent its whole body hears why it was refused.
+pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// More of what a client still sends is not read.
+pub const LEAVE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 // --- config: what one file may be ---------------------------------------------------------------
 
 /// A configuration file, or a file of certificates that it names; a larger one is a mistake.

@@ -193,7 +193,10 @@ fn check(folder: &Path, key: Option<&Path>, json: bool, output: &mut Output) -> 
     } else {
         let (lines, days, signatures) = (report.lines, report.days, report.signatures);
         let what = if whole { "whole" } else { "whole up to the fault" };
-        output.data(format_args!("{what}: {lines} lines, {days} days, {signatures} signatures"));
+        let counted = |number: u64, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+        let (lines, days, signatures) =
+            (counted(lines, "line"), counted(days, "day"), counted(signatures, "signature"));
+        output.data(format_args!("{what}: {lines}, {days}, {signatures}"));
         output.data(format_args!("head: {} sha256:{}", report.head.seq(), report.head.hash()));
     }
     let Some(fault) = report.fault else { return Ok(Exit::Done) };

@@ -86,7 +86,8 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     for listener in proxy {
         services.spawn(Arc::clone(&parts.proxy).listen(listener, Entrance::Shared, draining.clone()));
     }
-    let backend = Arc::new(Control::new(Arc::clone(&parts), stop.clone()));
+    let asked = CancellationToken::new();
+    let backend = Arc::new(Control::new(Arc::clone(&parts), asked.clone()));
     services.spawn(control::serve(control, Arc::clone(&backend), stop.clone()));
     services.spawn(watch::files(Arc::clone(&parts), stop.clone()));
     services.spawn(housekeeping(Arc::clone(&parts), stop.clone()));
@@ -95,14 +96,15 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     systemd::ready("serving");
     tracing::info!(listening = ?parts.listening, config = ?parts.place, "serving");
 
-    watch::signals(&parts, &stop).await;
+    watch::signals(&parts, &asked).await;
     systemd::stopping();
     tracing::info!("draining");
     drain(&parts, &stop, &draining, &tasks, &services).await;
     Ok(())
 }
 
-/// In order: take nothing new, let finish what is under way, end what is left, seal the ledger.
+/// In order: take nothing new, let finish what is under way, end the sessions and with them what is left, then
+/// the services that all of these used, and seal the ledger last.
 async fn drain(
     parts: &Parts,
     stop: &CancellationToken,
@@ -116,13 +118,20 @@ async fn drain(
         tracing::warn!(left = parts.connections.len(), "not everything under way could be finished");
     }
     parts.broker.agents.end_all(crate::agent::Ending::Stopping);
+    parts.attendants.close();
+    within_bound(async {
+        parts.connections.wait().await;
+        parts.attendants.wait().await;
+        parts.broker.vault.close().await;
+    })
+    .await;
+    parts.broker.upstream.close();
+    tasks.close();
     stop.cancel();
     services.close();
-    tasks.close();
-    let _ = tokio::time::timeout(limits::OWN_SERVER_DRAIN_TIMEOUT, async {
-        parts.connections.wait().await;
+    within_bound(async {
+        tasks.wait().await;
         services.wait().await;
-        parts.broker.vault.close().await;
     })
     .await;
     if let Some(zone) = &parts.zone {
@@ -130,6 +139,12 @@ async fn drain(
     }
     let ledger = Arc::clone(&parts.broker.ledger);
     let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
+}
+
+async fn within_bound(work: impl Future<Output = ()>) {
+    if tokio::time::timeout(limits::OWN_SERVER_DRAIN_TIMEOUT, work).await.is_err() {
+        tracing::warn!("a part of the daemon did not end in time");
+    }
 }
 
 async fn housekeeping(parts: Arc<Parts>, stop: CancellationToken) {

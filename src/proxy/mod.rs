@@ -3,12 +3,17 @@
 //! It reads bytes, hands [`Arrival`](crate::broker::Arrival)s to the broker and writes what comes back. It
 //! decides nothing and records nothing by itself.
 
+mod carried;
 mod connection;
+mod farewell;
 mod http1;
+mod http2;
 mod intercept;
 mod listener;
+mod patience;
 mod recorded;
 mod reply;
+mod request;
 mod tunnel;
 
 use std::sync::Arc;

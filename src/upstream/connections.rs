@@ -92,9 +92,14 @@ impl Connections {
 
     /// An idle connection, one that is just being made, or a new one.
     pub(super) async fn take(&self, resource: &Resource, key: &Key) -> Result<Sender, NotForwarded> {
-        if let Some(sender) = self.pool.take(key).await {
-            return Ok(sender);
+        match self.pool.take(key).await {
+            Some(sender) => Ok(sender),
+            // boxed: what is rare must not make the future of every request large
+            None => Box::pin(self.make(resource, key)).await,
         }
+    }
+
+    async fn make(&self, resource: &Resource, key: &Key) -> Result<Sender, NotForwarded> {
         match self.flights.join(key, self.is_shared(resource, key.protocol())) {
             Seat::Waits(landing) => {
                 landing.wait().await;
@@ -106,6 +111,11 @@ impl Connections {
             Seat::Leads(_flight) => self.connect(resource, key, Purpose::Requests).await,
             Seat::Alone => self.connect(resource, key, Purpose::Requests).await,
         }
+    }
+
+    /// Closes what is idle.
+    pub(super) fn close(&self) {
+        self.pool.prepare(HashSet::new());
     }
 
     /// A connection of HTTP/2 is there for others from its beginning.

@@ -102,6 +102,11 @@ impl Upstream {
         self.connections.sweep();
     }
 
+    /// Closes what is idle; nobody sends any more.
+    pub fn close(&self) {
+        self.connections.close();
+    }
+
     /// How tunnels are dialled.
     pub fn dialer(&self) -> &Arc<Dialer> {
         self.connections.dialer()
@@ -131,7 +136,7 @@ impl Upstream {
         let copy = credential.filter(|_| is_renewable(&resource.source)).and_then(|_| request.copy());
         let key = Key::new(permit.session(), owner, &request.destination().authority, request.protocol());
         let reply = match request.switches_protocol() {
-            true => self.switch(request, &resource, credential, &key).await?,
+            true => Box::pin(self.switch(request, &resource, credential, &key)).await?,
             false => self.exchange(request, &resource, credential, key).await?,
         };
         Ok(match reply.response.status() {
@@ -190,7 +195,7 @@ impl Upstream {
                 Err(unsent) => {
                     message = unsent;
                     let fresh = match sender.protocol() {
-                        Protocol::Http1 => self.connections.connect(resource, key, Purpose::Requests).await?,
+                        Protocol::Http1 => Box::pin(self.connections.connect(resource, key, Purpose::Requests)).await?,
                         Protocol::Http2 => self.connections.take(resource, key).await?,
                     };
                     if fresh.protocol() != sender.protocol() {

@@ -70,7 +70,9 @@ fn shape(text: &str) -> Vec<String> {
     let line = |line: &str| match serde_json::from_str::<serde_json::Value>(line) {
         Ok(value) => members(&value),
         Err(_) => {
-            line.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).collect::<Vec<_>>().join(" ")
+            // `1 signature`, `2 signatures`
+            let words = line.split_whitespace().map(|word| word.trim_end_matches([',', 's']));
+            words.filter(|word| word.chars().all(char::is_alphabetic)).collect::<Vec<_>>().join(" ")
         }
     };
     text.lines().map(line).collect()

@@ -817,7 +817,10 @@ async fn nonsense_behind_a_request_breaks_no_answer() {
     .await;
     within("the end", stream.read_to_end(&mut begun)).await.unwrap();
     let text = String::from_utf8(begun).unwrap();
-    assert!(text.contains("data: 1") && text.ends_with("0\r\n\r\n") && !text.contains(" 400 "), "{text}");
+    let (answer, behind) = text.split_once("\r\n0\r\n\r\n").expect("the answer is whole");
+    assert!(answer.contains("data: 1") && !answer.contains(" 400 "), "{text}");
+    // where it had ended before the nonsense was read, the refusal may stand behind it
+    assert!(behind.is_empty() || behind.starts_with("HTTP/1.1 400 "), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

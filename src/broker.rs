@@ -283,13 +283,17 @@ impl Broker {
         in_force: &InForce,
         entry: &mut Entry,
     ) -> Result<Reply, Refusal> {
-        let body = match permit.resource().map(|resource| &resource.source) {
-            Some(Source::TokenExchange { .. } | Source::ClientCredentials { .. })
-                if !arrival.websocket && matches!(arrival.body, Body::Stream(_)) =>
-            {
-                Box::pin(arrival.body.gather(limits::REPLAY_BYTES_MAX)).await.map_err(|_| Refusal::BodyBroken)?
+        // A small body is held where it may be needed again, and for HTTP/2 always: an answer that comes before its
+        // request has ended resets the stream, which some clients take for a failure.
+        let held = match permit.resource().map(|resource| &resource.source) {
+            Some(Source::TokenExchange { .. } | Source::ClientCredentials { .. }) => true,
+            Some(Source::Stored { .. } | Source::None) | None => arrival.protocol == Protocol::Http2,
+        };
+        let body = match arrival.body {
+            body @ Body::Stream(_) if held && !arrival.websocket => {
+                Box::pin(body.gather(limits::REPLAY_BYTES_MAX)).await.map_err(|_| Refusal::BodyBroken)?
             }
-            _ => arrival.body,
+            body => body,
         };
         let request = Outbound::new(arrival.head, arrival.destination, body, arrival.protocol, arrival.websocket);
         match self.upstream.forward(request, permit, credential.as_ref()).await? {

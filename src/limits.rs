@@ -407,7 +407,7 @@ pub const OWN_SERVER_CERTIFICATE_LIFETIME: Duration = Duration::from_hours(24 * 
 // --- daemon ---------------------------------------------------------------------------------------------
 
 /// Requests and tunnels under way have this long to finish when the daemon stops.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Several changes of one file in an editor's save are one reload.
 pub const RELOAD_GATHER: Duration = Duration::from_millis(15);

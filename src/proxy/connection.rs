@@ -67,12 +67,12 @@ impl Proxy {
                 intercept::open(self, agent, session, authority, entry).await;
             }
             Opened::Way { way: Way::Tunnel(session, upstream), entry, .. } => {
-                tunnel::pass(agent, upstream, &session, &self.draining, entry, StatusCode::OK).await;
+                tunnel::pass(agent, upstream, &session, entry, StatusCode::OK).await;
             }
             Opened::WebSocket { bridge: Bridge { upgraded, entry }, session } => {
                 let upstream = TokioIo::new(upgraded);
                 let status = StatusCode::SWITCHING_PROTOCOLS;
-                tunnel::pass(agent, upstream, &session, &self.draining, entry, status).await;
+                tunnel::pass(agent, upstream, &session, entry, status).await;
             }
         }
     }

@@ -84,10 +84,9 @@ where
             _ => tunnel.http1(stream).await,
         }
     };
-    match ended.run_until_cancelled(serve).await {
-        Some(()) => complete(entry, Outcome::Intercepted, None),
-        None => complete(entry, Outcome::Aborted, Some("session-ended")),
-    }
+    let cut = ended.run_until_cancelled(serve).await.is_none();
+    // a request that was cut off says so in its own record
+    complete(entry, Outcome::Intercepted, cut.then_some("session-ended"));
 }
 
 /// The leaf is minted, and the upstream dialled, once the agent has said what it speaks and for whom.
@@ -137,7 +136,7 @@ impl Tunnel {
             Served::Switched(Bridge { upgraded, entry }, agent) => {
                 let upstream = TokioIo::new(upgraded);
                 let status = StatusCode::SWITCHING_PROTOCOLS;
-                tunnel::pass(agent, upstream, &self.session, draining, entry, status).await;
+                tunnel::pass(agent, upstream, &self.session, entry, status).await;
             }
             Served::Unread(violation, parting) => {
                 let presented = Presented::Session(Arc::clone(&self.session));

@@ -13,6 +13,7 @@ mod own_api;
 mod parts;
 mod reload;
 mod watch;
+mod workers;
 
 use std::sync::Arc;
 
@@ -28,11 +29,12 @@ use crate::control::ControlListener;
 use crate::daemon::backend::Control;
 use crate::daemon::listeners::Listeners;
 use crate::daemon::parts::Parts;
+use crate::daemon::workers::Ends;
+use crate::daemon::workers::Workers;
 use crate::http;
 use crate::limits;
 use crate::os;
 use crate::os::systemd;
-use crate::proxy::Entrance;
 
 /// Runs the daemon until it is told to stop.
 ///
@@ -40,8 +42,8 @@ use crate::proxy::Entrance;
 /// Whatever keeps it from serving, in words for the person who started it.
 pub fn run(start: DaemonStart) -> Result<(), Failure> {
     log::start(start.log_format, &start.surroundings.environment);
-    let workers = std::thread::available_parallelism().map_or(2, |cores| cores.get().min(limits::WORKER_THREADS_MAX));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
+    // for everything but agents' connections, which have threads of their own
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Refused, "no threads to run on").caused_by(&error))?;
     let outcome = runtime.block_on(serve(start));
     runtime.shutdown_timeout(limits::OWN_SERVER_DRAIN_TIMEOUT);
@@ -83,10 +85,11 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     if let (Some(listener), Some(whoami)) = (whoami, parts.whoami.clone()) {
         services.spawn(http::serve(listener, Some(whoami.tls), whoami.router, stop.clone()));
     }
-    for listener in proxy {
-        services.spawn(Arc::clone(&parts.proxy).listen(listener, Entrance::Shared, draining.clone()));
-    }
     let asked = CancellationToken::new();
+    let ends = Ends { draining: draining.clone(), stop: stop.clone(), asked: asked.clone() };
+    let workers = proxy.into_iter().map(tokio::net::TcpListener::into_std).collect::<std::io::Result<Vec<_>>>();
+    let workers = workers.and_then(|listeners| Workers::start(&parts.proxy, &listeners, &ends));
+    let workers = workers.map_err(|error| Failure::new(Exit::Refused, "no threads to serve on").caused_by(&error))?;
     let backend = Arc::new(Control::new(Arc::clone(&parts), asked.clone()));
     services.spawn(control::serve(control, Arc::clone(&backend), stop.clone()));
     services.spawn(watch::files(Arc::clone(&parts), stop.clone()));
@@ -100,11 +103,13 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     systemd::stopping();
     tracing::info!("draining");
     drain(&parts, &stop, &draining, &tasks, &services).await;
+    let _ = tokio::task::spawn_blocking(move || workers.join()).await;
+    seal(&parts).await;
     Ok(())
 }
 
 /// In order: take nothing new, let finish what is under way, end the sessions and with them what is left, then
-/// the services that all of these used, and seal the ledger last.
+/// the services that all of these used.
 async fn drain(
     parts: &Parts,
     stop: &CancellationToken,
@@ -137,6 +142,10 @@ async fn drain(
     if let Some(zone) = &parts.zone {
         zone.close().await;
     }
+}
+
+/// Once nobody is left who could write to it.
+async fn seal(parts: &Parts) {
     let ledger = Arc::clone(&parts.broker.ledger);
     let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
 }

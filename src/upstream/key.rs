@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::sync::Arc;
+use std::thread;
+use std::thread::ThreadId;
 
 use crate::agent::Session;
 use crate::model::Authority;
@@ -19,6 +21,8 @@ pub(super) struct Key {
     owner: Owner,
     host: Authority,
     protocol: Protocol,
+    /// A connection is woken by the thread that made it, so that it is used there only.
+    thread: ThreadId,
 }
 
 /// By whose rules it was dialled and verified.
@@ -32,7 +36,7 @@ pub(super) enum Owner {
 
 impl Key {
     pub(super) fn new(session: &Arc<Session>, owner: Owner, host: &Authority, protocol: Protocol) -> Self {
-        Self { session: Arc::clone(session), owner, host: host.clone(), protocol }
+        Self { session: Arc::clone(session), owner, host: host.clone(), protocol, thread: thread::current().id() }
     }
 
     /// For whom, as long as it is open.
@@ -67,7 +71,8 @@ impl Owner {
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.session, &other.session)
+        self.thread == other.thread
+            && Arc::ptr_eq(&self.session, &other.session)
             && self.owner == other.owner
             && self.protocol == other.protocol
             && self.host == other.host
@@ -79,6 +84,7 @@ impl Eq for Key {}
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         std::ptr::hash(Arc::as_ptr(&self.session), state);
+        self.thread.hash(state);
         self.owner.hash(state);
         self.host.hash(state);
     }

@@ -5,6 +5,8 @@
 //! itself, so that a session revoked in the middle of a long connection stops there.
 
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
@@ -60,8 +62,34 @@ pub struct Broker {
     pub upstream: Arc<Upstream>,
     /// Step 6.
     pub ledger: Arc<Ledger>,
+    /// Callers that nobody knows.
+    pub strangers: Strangers,
     /// When a request is received.
     pub clock: Arc<dyn Clock>,
+}
+
+/// Holds back callers that nobody knows when there are many: each leaves a record, and a flood of them would fill
+/// the disk, without which nothing is forwarded.
+#[derive(Debug, Default)]
+pub struct Strangers {
+    /// The second that is counted, and how many came in it.
+    counted: Mutex<(i64, u32)>,
+}
+
+impl Strangers {
+    async fn hold_back(&self, refusal: &Refusal, now: Timestamp) {
+        let Refusal::Unidentified(_) = refusal else { return };
+        let many = {
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            let (second, number) = &mut *counted;
+            *number = if *second == now.as_seconds() { number.saturating_add(1) } else { 1 };
+            *second = now.as_seconds();
+            *number > limits::STRANGERS_PER_SECOND
+        };
+        if many {
+            tokio::time::sleep(limits::STRANGER_DELAY).await;
+        }
+    }
 }
 
 /// One load of the configuration: replaced whole, so that no request mixes two.
@@ -164,6 +192,7 @@ impl Broker {
         let mut entry = self.ledger.begin(opening(&arrival));
         let outcome = self.carry(arrival, &mut entry).await;
         if let Err(refusal) = &outcome {
+            self.strangers.hold_back(refusal, self.clock.now()).await;
             // a refusal that can't be recorded is a refusal all the same
             let _ = entry.refuse(refusal.record()).await;
         }
@@ -197,6 +226,7 @@ impl Broker {
         });
         let way = self.open(knock, &mut entry).await;
         if let Err(refusal) = &way {
+            self.strangers.hold_back(refusal, self.clock.now()).await;
             let _ = entry.refuse(refusal.record()).await;
         }
         Admission { way, entry }
@@ -229,8 +259,9 @@ impl Broker {
     /// A request that could not be read, or a connection that broke its own terms: recorded, and refused.
     pub async fn refuse(&self, presented: &Presented, opening: Opening, malformed: Malformed) -> Answer {
         let mut entry = self.ledger.begin(opening);
-        if let Ok(session) = self.identify(presented) {
-            entry.session(&session);
+        match self.identify(presented) {
+            Ok(session) => entry.session(&session),
+            Err(nobody) => self.strangers.hold_back(&nobody.into(), self.clock.now()).await,
         }
         let refusal = Refusal::Malformed(malformed);
         let _ = entry.refuse(refusal.record()).await;

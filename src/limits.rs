@@ -10,7 +10,7 @@ use std::time::Duration;
 pub const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes of one request head; servers of good name stop at 8 to 64 KiB.
-pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 
 /// Field lines of one request head, on HTTP/1 and HTTP/2 alike.
 pub const HEADERS_MAX: usize = 100;
@@ -313,6 +313,16 @@ pub const DAEMON_LOG_POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Connections of agents at one time; the next one waits in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 16 * 1024;
 
+/// Descriptors that connections of agents leave to the ledger, the zone, the control socket and policies.
+pub const DESCRIPTORS_RESERVED: u64 = 256;
+
+/// Refusals of callers that nobody knows, each second, that are answered at once: clients that must be challenged
+/// (git) and mistakes. More than these would fill the ledger, and wait.
+pub const STRANGERS_PER_SECOND: u32 = 100;
+
+/// How long those wait for their answer.
+pub const STRANGER_DELAY: Duration = Duration::from_secs(5);
+
 /// Rest after an accept that failed, such as for want of file descriptors.
 pub const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
 
@@ -393,10 +403,10 @@ pub const WHOAMI_ISSUER_REST: Duration = Duration::from_secs(1);
 // --- the daemon's own services: zone and whoami --------------------------------------------------------
 
 /// Connections to one of them at one time.
-pub const OWN_SERVER_CONNECTIONS_MAX: usize = 1024;
+pub const OWN_SERVER_CONNECTIONS_MAX: usize = 2048;
 
-/// A connection that says nothing for this long is closed.
-pub const OWN_SERVER_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// A connection that says nothing for this long is closed: silent ones must not keep others out.
+pub const OWN_SERVER_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Requests under way have this long to finish when the daemon stops.
 pub const OWN_SERVER_DRAIN_TIMEOUT: Duration = Duration::from_secs(2);

@@ -40,6 +40,9 @@ pub struct AuditArgs {
     /// Only this session's requests.
     #[arg(long, value_name = "ID")]
     session: Option<String>,
+    /// The record with this id, whole: the id that a refusal tells the agent.
+    #[arg(long, value_name = "ID")]
+    record: Option<String>,
     /// Only requests for resources whose identifier holds this text.
     #[arg(long, value_name = "TEXT")]
     resource: Option<String>,
@@ -84,12 +87,13 @@ pub fn run(args: AuditArgs, folder: &Path, clock: &dyn Clock, output: &mut Outpu
         agent: args.agent,
         session: args.session,
         resource: args.resource,
+        record: args.record.clone(),
         decision: args.decision,
         intercepted: args.all,
     };
     let mut records = Records::new(folder, filter);
     let mut table = Table::new(TimeZone::system(), output.width());
-    list(&mut records, &mut table, args.json, args.follow, folder, output)?;
+    list(&mut records, &mut table, args.json || args.record.is_some(), args.follow, folder, output)?;
     if args.follow {
         follow(&mut records, &mut table, args.json, folder, output)?;
     }

@@ -24,6 +24,7 @@ use crate::control::SessionSummary;
 use crate::control::SessionWish;
 use crate::control::Status;
 use crate::control::ZoneStatus;
+use crate::credential::SecretSource;
 use crate::daemon::parts::Parts;
 use crate::model::SessionId;
 use crate::proxy::Entrance;
@@ -40,6 +41,16 @@ pub(super) struct Control {
 impl Control {
     pub(super) fn new(parts: Arc<Parts>, asked: CancellationToken) -> Self {
         Self { parts, asked }
+    }
+
+    /// Variables that hold a secret of the configuration: an agent started from the same shell must not inherit them.
+    fn secret_variables(&self) -> Vec<String> {
+        let loaded = self.parts.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let variable = |source: &SecretSource| match source {
+            SecretSource::Environment(name) => Some(name.clone()),
+            SecretSource::File(_) | SecretSource::Keychain { .. } => None,
+        };
+        loaded.config.secrets.values().filter_map(variable).collect()
     }
 
     /// The session's own port, and the task that cleans up behind the session however it ends.
@@ -93,7 +104,7 @@ impl Backend for Control {
                 .into_iter()
                 .filter_map(|(name, value)| Some((name, value.into_string().ok()?)))
                 .collect(),
-            unset: environment.unset.into_iter().map(str::to_owned).collect(),
+            unset: environment.unset.into_iter().map(str::to_owned).chain(self.secret_variables()).collect(),
             ended: session.ended().clone(),
             proxy_url,
         })

@@ -80,10 +80,10 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     let services = TaskTracker::new();
     let Listeners { proxy, zone, whoami } = listeners;
     if let (Some(listener), Some(embedded)) = (zone, &parts.zone) {
-        services.spawn(http::serve(listener, None, embedded.router(), stop.clone()));
+        services.spawn(http::serve(listener, None, None, embedded.router(), stop.clone()));
     }
     if let (Some(listener), Some(whoami)) = (whoami, parts.whoami.clone()) {
-        services.spawn(http::serve(listener, Some(whoami.tls), whoami.router, stop.clone()));
+        services.spawn(http::serve(listener, Some(whoami.tls), Some(config::WHOAMI_HOST), whoami.router, stop.clone()));
     }
     let asked = CancellationToken::new();
     let ends = Ends { draining: draining.clone(), stop: stop.clone(), asked: asked.clone() };

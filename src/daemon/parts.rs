@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use crate::agent::Registry;
 use crate::broker::Broker;
 use crate::broker::InForce;
+use crate::broker::Strangers;
 use crate::broker::Unlisted;
 use crate::cli::Exit;
 use crate::cli::Failure;
@@ -159,6 +160,7 @@ impl Parts {
             vault,
             upstream,
             ledger,
+            strangers: Strangers::default(),
             clock: Arc::clone(&clock),
         });
         let connections = TaskTracker::new();

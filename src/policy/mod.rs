@@ -93,7 +93,10 @@ impl PolicySet {
         let (policies, policy_set) = (Arc::clone(&verdict.policies), self.snapshot.hash.clone());
         match verdict.denied {
             None => Ok(Permit::new(Arc::clone(session), subject, action, policies, policy_set)),
-            Some(reason) => Err(Denial { reason, action, policies, policy_set }),
+            Some(reason) => {
+                let (agent, subject) = (session.agent().clone(), subject.to_string());
+                Err(Denial { reason, agent, action, subject, policies, policy_set })
+            }
         }
     }
 }

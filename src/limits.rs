@@ -154,6 +154,9 @@ pub const LEDGER_ROTATE_BYTES: u64 = 256 * 1024 * 1024;
 /// The head is signed at least once in so many lines: what an attacker could cut off the end unseen.
 pub const LEDGER_SIGN_EVERY: u32 = 1024;
 
+/// A signature stands at most so many lines behind the last line that it vouches for: more than ever wait.
+pub const LEDGER_SIGNED_BEHIND_MAX: usize = 1 << 16;
+
 /// A ledger that has been quiet for this long is vouched for to its last line, so that no line can be cut off.
 pub const LEDGER_VOUCH_AFTER: Duration = Duration::from_secs(1);
 
@@ -165,6 +168,9 @@ pub const LEDGER_GATHER_BYTES: usize = 64 * 1024;
 
 /// Completions that can't be written (a full disk) are kept up to this; what is beyond is counted.
 pub const LEDGER_QUEUE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Who writes the ledger for others goes on after so many groups, and one of those who wait takes over.
+pub const LEDGER_GROUPS_MAX: usize = 8;
 
 /// How often a ledger that can't be written tries again by itself.
 pub const LEDGER_RETRY: Duration = Duration::from_millis(250);

@@ -1,9 +1,12 @@
 //! What ties one line to the next: a number and the SHA-256 of the exact bytes of the line before.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::io::Write as _;
 
 use aws_lc_rs::digest;
+
+use crate::audit::line;
+use crate::limits::LEDGER_SIGNED_BEHIND_MAX;
 
 /// Where the chain stands: the last line's number and hash.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,12 +44,35 @@ impl Head {
     /// Appends the line that puts `body` behind this head, and moves the head on.
     pub(super) fn append(&mut self, out: &mut Vec<u8>, body: &[u8]) {
         let start = out.len();
-        let _ = write!(out, "{{\"seq\":{},\"prev\":\"", self.seq.saturating_add(1));
+        out.extend_from_slice(b"{\"seq\":");
+        line::push_number(out, self.seq.saturating_add(1));
+        out.extend_from_slice(b",\"prev\":\"");
         out.extend_from_slice(&self.hash);
         out.extend_from_slice(b"\",");
         out.extend_from_slice(body);
         *self = self.followed_by(out.get(start..).unwrap_or_default());
         out.push(b'\n');
+    }
+}
+
+/// The last heads of a chain, as far back as a signature may name one.
+#[derive(Debug, Default)]
+pub(super) struct Recent(VecDeque<Head>);
+
+impl Recent {
+    /// The chain has come to `head`.
+    pub fn push(&mut self, head: Head) {
+        if self.0.len() >= LEDGER_SIGNED_BEHIND_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(head);
+    }
+
+    /// Whether the chain was at `head`.
+    pub fn holds(&self, head: &Head) -> bool {
+        let first = self.0.front().map_or(0, Head::seq);
+        let at = head.seq.checked_sub(first).and_then(|at| usize::try_from(at).ok());
+        at.and_then(|at| self.0.get(at)) == Some(head)
     }
 }
 

@@ -62,7 +62,7 @@ impl<'a> Body<'a> {
     /// A number.
     pub fn number(&mut self, key: &str, value: u64) -> &mut Self {
         self.key(key);
-        let _ = write!(self.bytes, "{value}");
+        push_number(self.bytes, value);
         self
     }
 
@@ -153,7 +153,8 @@ pub fn misleads(c: char) -> bool {
 
 fn escape(bytes: &mut Vec<u8>, text: &str) {
     let plain = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
-    if text.bytes().all(plain) {
+    // without an early end, so that it is done many bytes at a time
+    if text.bytes().fold(true, |all, byte| all & plain(byte)) {
         bytes.extend_from_slice(text.as_bytes());
         return;
     }
@@ -165,6 +166,20 @@ fn escape(bytes: &mut Vec<u8>, text: &str) {
             _ => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
+}
+
+/// In decimal.
+pub(super) fn push_number(bytes: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0; 20];
+    let mut length = 0;
+    for place in digits.iter_mut().rev() {
+        *place = b'0' + u8::try_from(value % 10).unwrap_or(0);
+        (value, length) = (value / 10, length + 1);
+        if value == 0 {
+            break;
+        }
+    }
+    bytes.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
 }
 
 /// `\uXXXX`, twice for characters beyond the first plane (RFC 8259 §7).
@@ -237,6 +252,15 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(&text).unwrap();
         let value = read.get("value").unwrap().as_str().unwrap();
         assert!(value.ends_with("ü…") && value.len() <= LEDGER_TEXT_BYTES_MAX + 3);
+    }
+
+    #[test]
+    fn a_number_is_written_in_full() {
+        for number in [0, 7, 10, 1234, u64::MAX] {
+            let mut bytes = Vec::new();
+            push_number(&mut bytes, number);
+            assert_eq!(String::from_utf8(bytes).unwrap(), number.to_string());
+        }
     }
 
     #[test]

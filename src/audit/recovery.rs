@@ -23,9 +23,10 @@ use crate::audit::line;
 use crate::audit::line::Body;
 use crate::audit::look_back;
 use crate::audit::look_back::LastRun;
+use crate::audit::pen::Pen;
+use crate::audit::queue::Queue;
 use crate::audit::signing::SignedHead;
 use crate::audit::signing::Signer;
-use crate::audit::state::State;
 use crate::limits::LEDGER_LOCK_TIMEOUT;
 use crate::model::Timestamp;
 
@@ -45,7 +46,7 @@ pub struct Recovery {
 }
 
 /// Locks, repairs, and writes the first lines of the run.
-pub(super) fn open(settings: &Settings, now: Timestamp) -> Result<(State, File, Recovery), LedgerError> {
+pub(super) fn open(settings: &Settings, now: Timestamp) -> Result<(Pen, File, Recovery), LedgerError> {
     let folder = settings.folder.as_path();
     let files_error = |source| LedgerError::Files { folder: folder.to_owned(), source };
     folder::private_folder(folder)?;
@@ -58,9 +59,9 @@ pub(super) fn open(settings: &Settings, now: Timestamp) -> Result<(State, File, 
     let mut run = look_back::last_run(folder, &names, &mut recovery).map_err(files_error)?;
     heed_signature(folder, &signer, &mut run, &mut recovery);
     recovery.new = names.is_empty() && run.head == Head::START;
-    let mut state = state(settings, signer, names.last(), run.head, now).map_err(files_error)?;
-    begin_run(&mut state, &run, torn, now, &mut recovery).map_err(files_error)?;
-    Ok((state, lock, recovery))
+    let mut pen = pen(settings, signer, names.last(), run.head, now).map_err(files_error)?;
+    begin_run(&mut pen, &run, torn, now, &mut recovery).map_err(files_error)?;
+    Ok((pen, lock, recovery))
 }
 
 /// A reader may hold the lock for a moment, an old daemon for as long as its drain takes to end.
@@ -131,13 +132,13 @@ fn heed_signature(folder: &Path, signer: &Signer, run: &mut LastRun, recovery: &
     }
 }
 
-fn state(
+fn pen(
     settings: &Settings,
     signer: Arc<Signer>,
     last: Option<&FileName>,
     head: Head,
     now: Timestamp,
-) -> io::Result<State> {
+) -> io::Result<Pen> {
     let today = FileName::new(now.day(), 0);
     let (name, new) = match last {
         Some(last) => (last.clone(), false),
@@ -145,7 +146,7 @@ fn state(
     };
     let file = folder::open_to_append(&settings.folder, &name, new)?;
     let day = Timestamp::parse_rfc3339(&format!("{}T00:00:00Z", name.day())).unwrap_or(now);
-    Ok(State {
+    Ok(Pen {
         folder: settings.folder.clone(),
         signer,
         durability: settings.durability,
@@ -157,46 +158,36 @@ fn state(
         head,
         torn: false,
         abandoned: false,
-        queue: Vec::new(),
+        sealed: 0,
         out: Vec::with_capacity(8 * 1024),
-        unsigned: 0,
-        head_due: false,
-        vouched: 0,
-        open: 0,
-        gap: None,
-        sync_failed: false,
-        wants_sync: false,
-        synced: 0,
-        writer_sleeps: false,
-        stopping: false,
-        closed: false,
+        spare: Queue::default(),
     })
 }
 
 /// `opened`, `sealed`, `unknown`, `started`, and a signature over them.
 fn begin_run(
-    state: &mut State,
+    pen: &mut Pen,
     run: &LastRun,
     torn: Option<[u8; 64]>,
     now: Timestamp,
     recovery: &mut Recovery,
 ) -> io::Result<()> {
     let mut bytes = Vec::new();
-    let mut say = |state: &mut State, kind: &str, fill: &dyn Fn(&mut Body<'_>)| {
+    let mut say = |pen: &mut Pen, kind: &str, fill: &dyn Fn(&mut Body<'_>)| {
         bytes.clear();
         let mut body = Body::begin(&mut bytes, kind);
         fill(&mut body);
         body.end();
-        state.write(Some(&bytes), now).map(|_| ())
+        pen.write(&Queue::default(), Some(&bytes), None, now).map(|_| ())
     };
     if recovery.new {
-        let key = state.signer.public();
-        say(state, "opened", &|body| {
+        let key = pen.signer.public();
+        say(pen, "opened", &|body| {
             body.time("time", now).number("version", 1).shown("key", key);
         })?;
     }
     if let Some(hash) = torn {
-        say(state, "sealed", &|body| {
+        say(pen, "sealed", &|body| {
             body.time("time", now).number("bytes", recovery.torn_bytes);
             body.text("sha256", std::str::from_utf8(&hash).unwrap_or(""));
             body.text("kept_in", recovery.torn_file.as_deref().unwrap_or(""));
@@ -205,22 +196,19 @@ fn begin_run(
     let mut open: Vec<_> = run.open.iter().map(|(id, seq)| (*seq, id)).collect();
     open.sort_unstable();
     for (seq, id) in open {
-        say(state, "unknown", &|body| {
+        say(pen, "unknown", &|body| {
             body.text("id", id).time("time", now).number("decided_seq", seq);
         })?;
         recovery.unknown += 1;
     }
-    say(state, "started", &|body| {
+    say(pen, "started", &|body| {
         body.time("time", now).number("pid", std::process::id().into()).text("version", env!("CARGO_PKG_VERSION"));
         body.flag("after_stop", run.ended);
     })?;
-    state.sign(now)?;
-    if state.durability == Durability::Disk {
-        state.file.sync_data()?;
-        folder::sync_folder(&state.folder)?;
+    pen.sign(now)?;
+    if pen.durability == Durability::Disk {
+        pen.file.sync_data()?;
+        folder::sync_folder(&pen.folder)?;
     }
-    if let Some(head) = state.take_due_head(now) {
-        head.write(&state.folder)?;
-    }
-    Ok(())
+    pen.vouch(now).write(&pen.folder)
 }

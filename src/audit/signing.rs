@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::audit::chain;
 use crate::audit::chain::Head;
 use crate::audit::folder;
+use crate::audit::line::Body;
 use crate::model::Timestamp;
 
 /// The ledger's key can't be made or read.
@@ -145,6 +146,14 @@ impl SignedHead {
     pub fn vouched(&self, key: &PublicKey) -> Option<Head> {
         let vouched = key.vouches(&self.day, self.seq, &self.head, &self.signature);
         Head::new(self.seq, self.head.as_bytes()).filter(|_| vouched)
+    }
+
+    /// Writes the body of a `signed` line.
+    pub fn write_body(&self, bytes: &mut Vec<u8>) {
+        let mut body = Body::begin(bytes, "signed");
+        body.time("time", self.time).text("day", &self.day).number("head_seq", self.seq).text("head", &self.head);
+        body.text("key", &self.key).text("signature", &self.signature);
+        body.end();
     }
 
     /// Puts it in the place of the one before.

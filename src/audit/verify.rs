@@ -11,6 +11,7 @@ use std::path::Path;
 use crate::audit::PublicKey;
 use crate::audit::chain::Frame;
 use crate::audit::chain::Head;
+use crate::audit::chain::Recent;
 use crate::audit::folder;
 use crate::audit::signing::SignedHead;
 use crate::audit::walk::Place;
@@ -104,7 +105,8 @@ pub fn verify(folder: &Path, key: Option<PublicKey>) -> io::Result<Report> {
     // INVARIANT: the signed head is read before the files: lines are written before the head that names them
     let signed = SignedHead::read(folder);
     let mut walk = Walk::new(folder, folder::files(folder)?);
-    let mut check = Check { key, signed: signed.as_ref().ok().and_then(Option::as_ref), report: EMPTY, signed_to: 0 };
+    let named = signed.as_ref().ok().and_then(Option::as_ref);
+    let mut check = Check { key, signed: named, report: EMPTY, signed_to: 0, recent: Recent::default() };
     let mut days = BTreeSet::new();
     let mut before: Option<(Place, Head)> = None;
     let mut next = walk.next()?;
@@ -158,6 +160,8 @@ struct Check<'a> {
     report: Report,
     /// The last line that a good signature vouches for.
     signed_to: u64,
+    /// What a signature may name.
+    recent: Recent,
 }
 
 impl Check<'_> {
@@ -172,6 +176,7 @@ impl Check<'_> {
             return Some(fault);
         }
         self.report.head = self.report.head.followed_by(&spot.bytes);
+        self.recent.push(self.report.head);
         self.report.lines += 1;
         match self.signed.filter(|signed| signed.seq == self.report.head.seq()) {
             Some(signed) if signed.head != self.report.head.hash() => {
@@ -219,18 +224,22 @@ impl Check<'_> {
         }
     }
 
+    /// A signature names a head that the chain had: lines that came while it was made stand between.
     fn signature(&mut self, spot: &Spot) -> Option<Fault> {
         let signed: Option<SignedHead> = serde_json::from_slice(&spot.bytes).ok();
         let vouched = signed.as_ref().and_then(|signed| signed.vouched(&self.key));
-        if vouched != Some(self.report.head) {
-            let (first, last) = (self.signed_to + 1, self.report.head.seq() + 1);
+        let last = self.report.head.seq();
+        let Some(head) = vouched.filter(|head| self.recent.holds(head)) else {
+            let first = self.signed_to + 1;
             let other = signed.is_some_and(|signed| signed.key != self.key.to_string());
             let why = if other { "it was made with another key" } else { "it is not the key's" };
-            let detail = format!("the signature is not good ({why}): lines {first} to {last} may have been rewritten");
+            let detail =
+                format!("the signature is not good ({why}): lines {first} to {} may have been rewritten", last + 1);
             return Some(spot.fault(Tampering::Rewritten, detail));
-        }
+        };
         self.report.signatures += 1;
-        self.signed_to = self.report.head.seq() + 1;
+        let signed_to = if head.seq() == last { last + 1 } else { head.seq() };
+        self.signed_to = self.signed_to.max(signed_to);
         None
     }
 

@@ -128,7 +128,8 @@ impl RecordId {
 
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rec_{}", base32(self.0))
+        f.write_str("rec_")?;
+        fmt::Display::fmt(&base32(self.0), f)
     }
 }
 
@@ -155,12 +156,22 @@ impl<'de> serde::Deserialize<'de> for RecordId {
 const BASE32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// 26 digits, the first of which is at most 7, so that text order is number order.
-fn base32(value: u128) -> String {
-    (0..26)
-        .rev()
-        .filter_map(|place| BASE32.get(usize::try_from((value >> (place * 5)) & 31).ok()?))
-        .map(|digit| char::from(*digit))
-        .collect()
+#[derive(Clone, Copy)]
+struct Base32([u8; 26]);
+
+fn base32(mut value: u128) -> Base32 {
+    let mut digits = [b'0'; 26];
+    for digit in digits.iter_mut().rev() {
+        *digit = usize::try_from(value & 31).ok().and_then(|place| BASE32.get(place)).map_or(b'0', |digit| *digit);
+        value >>= 5;
+    }
+    Base32(digits)
+}
+
+impl fmt::Display for Base32 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::str::from_utf8(&self.0).unwrap_or_default())
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ fn a_failed_signature_is_tried_again_and_leaves_no_gap_behind() {
     let bench = Bench::new();
     let (ledger, _) = bench.open_with(Settings { sign_every: 4, ..bench.settings() });
     let none =
-        state::Gap { since: bench.clock.now(), requests: 0, completions: 0, cause: std::io::ErrorKind::StorageFull };
+        front::Gap { since: bench.clock.now(), requests: 0, completions: 0, cause: std::io::ErrorKind::StorageFull };
     ledger.shared().lock().gap = Some(none);
     assert!(!ledger.healthy());
     bench.requests(&ledger, 10);
@@ -37,8 +37,8 @@ async fn with_disk_a_decision_waits_for_the_disk() {
     let mut entry = ledger.begin(get("/"));
     entry.permit(&bench.permit()).await.unwrap();
     let (synced, head) = {
-        let state = ledger.shared().lock();
-        (state.synced, state.head.seq())
+        let front = ledger.shared().lock();
+        (front.synced, front.seq)
     };
     assert!(synced >= 4 && synced <= head);
     let together = (0..64).map(|_| async {

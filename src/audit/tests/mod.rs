@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a skipped test and a measurement say so")]
 
 mod durability;
+mod leading;
 mod measure;
 mod reading;
 mod starting;
@@ -186,13 +187,21 @@ fn done() -> Completion {
     Completion { status: 200, bytes_in: 1, bytes_out: 2, outcome: Outcome::Ok, error: None }
 }
 
-/// Polls a future that must not wait.
+/// Waits for a future in a thread without a runtime.
 fn now<T>(future: impl Future<Output = T>) -> T {
-    let mut future = std::pin::pin!(future);
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match future.as_mut().poll(&mut context) {
-        std::task::Poll::Ready(value) => value,
-        std::task::Poll::Pending => panic!("waited"),
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
+    let (mut future, mut context) = (std::pin::pin!(future), std::task::Context::from_waker(&waker));
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(value) => return value,
+            std::task::Poll::Pending => std::thread::park(),
+        }
     }
 }
 

@@ -140,7 +140,7 @@ fn a_file_that_is_removed_under_a_running_daemon_is_missed_and_the_chain_goes_on
     ledger.kill();
     let (ledger, _) = bench.open();
     fs::remove_file(bench.folder().join("2026-11-20.jsonl")).unwrap();
-    ledger.shared().lock().heed_strangers();
+    ledger.shared().await_pen(ledger.shared().lock()).pen.as_mut().unwrap().heed_strangers();
     bench.requests(&ledger, 1);
     ledger.close();
     assert_eq!(bench.files(), ["2026-11-20.1.jsonl"]);

@@ -1,4 +1,4 @@
-//! What stands under the ledger's lock: the open file, the head of the chain, and what is yet to be written.
+//! The pen: the open file and the head of the chain. Whoever has it is the only one who writes.
 //!
 //! One write(2) puts any number of whole lines into the file or none: what was written in part is cut off
 //! again, and the chain only moves on when the write was whole.
@@ -10,20 +10,21 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::audit::Durability;
 use crate::audit::chain::Head;
 use crate::audit::folder;
 use crate::audit::folder::FileName;
-use crate::audit::ledger::Durability;
+use crate::audit::front::Gap;
 use crate::audit::line;
 use crate::audit::line::Body;
+use crate::audit::queue::Queue;
 use crate::audit::signing::SignedHead;
 use crate::audit::signing::Signer;
-use crate::limits::LEDGER_QUEUE_BYTES_MAX;
 use crate::model::Timestamp;
 
 /// The writing end of the chain.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct Pen {
     pub folder: PathBuf,
     pub signer: Arc<Signer>,
     pub durability: Durability,
@@ -39,94 +40,48 @@ pub(super) struct State {
     pub torn: bool,
     /// Someone else removed or changed the file: nothing more is written to it.
     pub abandoned: bool,
-    /// Bodies that wait to be chained, each with a line break behind it.
-    pub queue: Vec<u8>,
+    /// The last `signed` line that was written right behind what it signs.
+    pub sealed: u64,
     /// The lines of the group that is being written.
     pub out: Vec<u8>,
-    /// Lines since the last signature.
-    pub unsigned: u64,
-    /// The chain was signed and `head.json` is yet to say so.
-    pub head_due: bool,
-    /// The last line that `head.json` vouches for.
-    pub vouched: u64,
-    /// Decided, but not completed.
-    pub open: u64,
-    /// Since when nothing could be written, and what was lost by it.
-    pub gap: Option<Gap>,
-    /// The disk did not take what the kernel had: nothing more may be promised.
-    pub sync_failed: bool,
-    /// A request waits for the disk.
-    pub wants_sync: bool,
-    pub synced: u64,
-    pub writer_sleeps: bool,
-    pub stopping: bool,
-    pub closed: bool,
+    /// An empty queue with the room of the last group.
+    pub spare: Queue,
 }
 
-/// A time in which the ledger could not be written.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Gap {
-    pub since: Timestamp,
-    /// Requests that were refused for it.
-    pub requests: u64,
-    /// Completions for which there was no room in the queue either.
-    pub completions: u64,
-    pub cause: io::ErrorKind,
+/// Where the chain stands: enough to sync and to sign without the pen.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub file: Arc<File>,
+    pub day: String,
+    pub head: Head,
 }
 
-impl State {
+impl Pen {
     /// Writes what is queued and then `body`, as one group. On an error nothing of it is in the file.
-    pub fn write(&mut self, body: Option<&[u8]>, now: Timestamp) -> io::Result<u64> {
-        let written = self.rotate_if_due(now).and_then(|()| self.write_group(body, now));
-        self.note(written, now).map(|()| self.head.seq())
+    pub fn write(&mut self, group: &Queue, body: Option<&[u8]>, gap: Option<&Gap>, now: Timestamp) -> io::Result<u64> {
+        self.rotate_if_due(now)?;
+        self.write_group(group, body, gap, now)?;
+        Ok(self.head.seq())
     }
 
-    /// Writes what is queued and a signature of the head behind it.
+    /// Writes a signature of the head behind it.
     pub fn sign(&mut self, now: Timestamp) -> io::Result<()> {
-        let written = self.write_signature(now);
-        self.note(written, now)
-    }
-
-    /// Begins a gap with the first failure.
-    fn note(&mut self, written: io::Result<()>, now: Timestamp) -> io::Result<()> {
-        if let Err(error) = &written {
-            let none = Gap { since: now, requests: 0, completions: 0, cause: error.kind() };
-            self.gap.get_or_insert(none).cause = error.kind();
-        }
-        written
-    }
-
-    /// Takes a body along with the next group. False when there is no room for it.
-    pub fn enqueue(&mut self, body: &[u8]) -> bool {
-        if self.queue.len().saturating_add(body.len()) >= LEDGER_QUEUE_BYTES_MAX {
-            return false;
-        }
-        self.queue.extend_from_slice(body);
-        self.queue.push(b'\n');
-        true
-    }
-
-    fn write_signature(&mut self, now: Timestamp) -> io::Result<()> {
-        self.write_group(None, now)?;
+        let signed = self.vouch(now);
         let mut body = Vec::with_capacity(512);
-        let signed = SignedHead::new(&self.signer, self.name.day(), &self.head, now);
-        let mut fields = Body::begin(&mut body, "signed");
-        fields.time("time", now).text("day", &signed.day).number("head_seq", signed.seq).text("head", &signed.head);
-        fields.text("key", &signed.key).text("signature", &signed.signature);
-        fields.end();
-        self.write_group(Some(&body), now)?;
-        self.unsigned = 0;
-        self.head_due = true;
+        signed.write_body(&mut body);
+        self.write_group(&Queue::default(), Some(&body), None, now)?;
+        self.sealed = self.head.seq();
         Ok(())
     }
 
-    /// The head for `head.json`, signed; none when it says so already.
-    pub fn take_due_head(&mut self, now: Timestamp) -> Option<SignedHead> {
-        if !std::mem::take(&mut self.head_due) {
-            return None;
-        }
-        self.vouched = self.head.seq();
-        Some(SignedHead::new(&self.signer, self.name.day(), &self.head, now))
+    /// Where the chain stands.
+    pub fn place(&self) -> Place {
+        Place { file: Arc::clone(&self.file), day: self.name.day().to_owned(), head: self.head }
+    }
+
+    /// The head, signed.
+    pub fn vouch(&self, now: Timestamp) -> SignedHead {
+        SignedHead::new(&self.signer, self.name.day(), &self.head, now)
     }
 
     /// Looks whether the file is still there and as long as it was left. If not, the chain goes on in a new
@@ -144,29 +99,22 @@ impl State {
         }
     }
 
-    fn write_group(&mut self, body: Option<&[u8]>, now: Timestamp) -> io::Result<()> {
+    fn write_group(&mut self, group: &Queue, body: Option<&[u8]>, gap: Option<&Gap>, now: Timestamp) -> io::Result<()> {
         self.out.clear();
-        let mut head = self.head;
-        if let Some(gap) = self.gap.as_ref().filter(|gap| gap.requests > 0 || gap.completions > 0) {
+        let (mut head, out) = (self.head, &mut self.out);
+        if let Some(gap) = gap.filter(|gap| gap.requests > 0 || gap.completions > 0) {
             let mut bytes = Vec::with_capacity(256);
             write_gap(&mut bytes, gap, now);
-            head.append(&mut self.out, &bytes);
+            head.append(out, &bytes);
         }
-        for queued in self.queue.split(|byte| *byte == b'\n').filter(|queued| !queued.is_empty()) {
-            head.append(&mut self.out, queued);
-        }
+        group.each(|queued, _| head.append(out, queued));
         if let Some(body) = body {
-            head.append(&mut self.out, body);
+            head.append(out, body);
         }
-        if self.out.is_empty() {
-            self.gap = None;
-            return Ok(());
+        if !out.is_empty() {
+            self.append_out()?;
+            self.head = head;
         }
-        self.append_out()?;
-        self.unsigned = self.unsigned.saturating_add(head.seq().saturating_sub(self.head.seq()));
-        self.head = head;
-        self.queue.clear();
-        self.gap = None;
         Ok(())
     }
 
@@ -195,8 +143,8 @@ impl State {
         if day <= self.day && self.bytes < self.rotate_bytes && !self.abandoned {
             return Ok(());
         }
-        if self.unsigned > 0 && !self.abandoned {
-            self.write_signature(now)?;
+        if self.head.seq() > self.sealed && !self.abandoned {
+            self.sign(now)?;
         }
         if self.durability == Durability::Disk {
             self.file.sync_data()?;

@@ -259,7 +259,7 @@ fn a_resource_found_before_the_permit_stays_in_the_record() {
     let (ledger, _) = bench.open();
     let mut entry = ledger.begin(get("/"));
     entry.resource(Some(ResourceId::parse("https://api.example.com/").unwrap()));
-    let policy = crate::policy::Policy::new(&crate::policy::builtin()).unwrap();
+    let policy = crate::policy::PolicySet::parse(&crate::policy::builtin()).unwrap();
     let permit = policy.open(&bench.session, &Authority::parse("api.example.com:443").unwrap());
     now(entry.permit(&permit)).unwrap();
     entry.complete(done());

@@ -98,7 +98,9 @@ impl Seat {
         let waker = waker.take();
         *fate = Fate::Invited;
         drop(fate);
-        waker.map(Waker::wake);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
         true
     }
 

@@ -420,6 +420,9 @@ pub const OWN_SERVER_DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// The certificate of an own service is good for longer than any daemon runs.
 pub const OWN_SERVER_CERTIFICATE_LIFETIME: Duration = Duration::from_hours(24 * 3_650);
 
+/// `run` waits this long for the daemon's word that its session has ended.
+pub const SESSION_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
 // --- daemon ---------------------------------------------------------------------------------------------
 
 /// Requests and tunnels under way have this long to finish when the daemon stops.

@@ -25,6 +25,7 @@ use crate::control::HeldSession;
 use crate::control::SessionOpened;
 use crate::control::SessionWish;
 use crate::control::Status;
+use crate::limits;
 use crate::model::AgentName;
 use crate::model::UserName;
 use crate::os::signals;
@@ -96,7 +97,11 @@ pub(in crate::cli) async fn run(
         .map_err(|error| Failure::new(Exit::Refused, "signals cannot be listened to").caused_by(&error))?;
     let child = tokio::process::Command::from(command).spawn();
     let child = child.map_err(|error| program::did_not_start(name, &error))?;
-    supervise(child, held, async || incoming.next().await, output).await
+    let session = held.opened().session.clone();
+    let exit = supervise(child, held, async || incoming.next().await, output).await;
+    // The connection's end would tell the daemon too, a moment later; who sees this command end may count on it.
+    let _ = tokio::time::timeout(limits::SESSION_CLOSE_TIMEOUT, client.end_session(&session)).await;
+    exit
 }
 
 /// The child's environment: ours, with what the daemon says and the session's name.

@@ -5,6 +5,8 @@
 //! itself, so that a session revoked in the middle of a long connection stops there.
 
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
@@ -21,6 +23,7 @@ use crate::audit::Ledger;
 use crate::audit::Opening;
 use crate::credential::Credential;
 use crate::credential::Refused;
+use crate::credential::Secrets;
 use crate::credential::Vault;
 use crate::http::Body;
 use crate::http::Malformed;
@@ -30,10 +33,12 @@ use crate::model::Clock;
 use crate::model::Destination;
 use crate::model::PathForms;
 use crate::model::Scheme;
+use crate::model::Timestamp;
 use crate::policy::Facts;
 use crate::policy::Permit;
-use crate::policy::Policy;
+use crate::policy::PolicySet;
 use crate::refusal::Refusal;
+use crate::resource::HostPattern;
 use crate::resource::Resource;
 use crate::resource::Resources;
 use crate::resource::Source;
@@ -49,20 +54,55 @@ use crate::upstream::Upstream;
 pub struct Broker {
     /// Step 1.
     pub agents: Arc<Registry>,
-    /// Step 2.
-    pub resources: ArcSwap<Resources>,
-    /// Step 3.
-    pub policy: Policy,
+    /// Steps 2 and 3: what is configured. Each request is carried under one state of it.
+    pub in_force: ArcSwap<InForce>,
     /// Step 4.
     pub vault: Vault,
     /// Step 5.
     pub upstream: Arc<Upstream>,
     /// Step 6.
     pub ledger: Arc<Ledger>,
-    /// What happens to hosts that are no resource.
-    pub unlisted: ArcSwap<Unlisted>,
+    /// Callers that nobody knows.
+    pub strangers: Strangers,
     /// When a request is received.
     pub clock: Arc<dyn Clock>,
+}
+
+/// Holds back callers that nobody knows when there are many: each leaves a record, and a flood of them would fill
+/// the disk, without which nothing is forwarded.
+#[derive(Debug, Default)]
+pub struct Strangers {
+    /// The second that is counted, and how many came in it.
+    counted: Mutex<(i64, u32)>,
+}
+
+impl Strangers {
+    async fn hold_back(&self, refusal: &Refusal, now: Timestamp) {
+        let Refusal::Unidentified(_) = refusal else { return };
+        let many = {
+            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+            let (second, number) = &mut *counted;
+            *number = if *second == now.as_seconds() { number.saturating_add(1) } else { 1 };
+            *second = now.as_seconds();
+            *number > limits::STRANGERS_PER_SECOND
+        };
+        if many {
+            tokio::time::sleep(limits::STRANGER_DELAY).await;
+        }
+    }
+}
+
+/// One load of the configuration: replaced whole, so that no request mixes two.
+#[derive(Debug)]
+pub struct InForce {
+    /// What may be asked for.
+    pub resources: Arc<Resources>,
+    /// What may be done.
+    pub policies: Arc<PolicySet>,
+    /// What the resources' sources need.
+    pub secrets: Arc<Secrets>,
+    /// What happens to hosts that are no resource.
+    pub unlisted: Unlisted,
 }
 
 /// What happens to hosts that no resource claims.
@@ -73,7 +113,7 @@ pub enum Unlisted {
         /// Ports that may be reached; by default 443.
         ports: Vec<u16>,
         /// Hosts that may be reached although their address is not public.
-        private_hosts: Vec<crate::resource::HostPattern>,
+        private_hosts: Vec<HostPattern>,
     },
     /// They are refused.
     Deny,
@@ -152,6 +192,7 @@ impl Broker {
         let mut entry = self.ledger.begin(opening(&arrival));
         let outcome = self.carry(arrival, &mut entry).await;
         if let Err(refusal) = &outcome {
+            self.strangers.hold_back(refusal, self.clock.now()).await;
             // a refusal that can't be recorded is a refusal all the same
             let _ = entry.refuse(refusal.record()).await;
         }
@@ -159,17 +200,18 @@ impl Broker {
     }
 
     async fn carry(&self, arrival: Arrival, entry: &mut Entry) -> Result<Reply, Refusal> {
+        let in_force = self.in_force.load_full();
         let session = self.identify(&arrival.presented)?;
         entry.session(&session);
-        let target = self.find(&arrival)?;
+        let target = in_force.find(&arrival)?;
         entry.resource(target.as_ref().map(|resource| resource.identifier.clone()));
-        let permit = self.decide(&session, target.as_ref(), &arrival)?;
+        let permit = in_force.decide(&session, target.as_ref(), &arrival, self.clock.now())?;
         entry.permit(&permit).await?; // recorded before anything is obtained or sent
-        let credential = self.obtain(&permit).await?;
+        let credential = self.obtain(&permit, &in_force).await?;
         if let Some(credential) = &credential {
             entry.credential(credential.provenance());
         }
-        self.forward(arrival, permit, credential, entry).await
+        self.forward(arrival, permit, credential, &in_force, entry).await
     }
 
     /// Judges a CONNECT.
@@ -184,28 +226,31 @@ impl Broker {
         });
         let way = self.open(knock, &mut entry).await;
         if let Err(refusal) = &way {
+            self.strangers.hold_back(refusal, self.clock.now()).await;
             let _ = entry.refuse(refusal.record()).await;
         }
         Admission { way, entry }
     }
 
     async fn open(&self, knock: Knock, entry: &mut Entry) -> Result<Way, Refusal> {
+        let in_force = self.in_force.load_full();
         let session = self.identify(&knock.presented)?;
         entry.session(&session);
-        if let Some(resource) = self.resources.load().claimant(Scheme::Https, &knock.authority) {
-            entry.permit(&self.policy.open(&session, &knock.authority)).await?;
+        if let Some(resource) = in_force.resources.claimant(Scheme::Https, &knock.authority) {
             entry.resource(Some(resource.identifier.clone()));
+            entry.permit(&in_force.policies.open(&session, &knock.authority)).await?;
             return Ok(Way::Intercept(session));
         }
-        let reach = self.reach(&knock.authority)?;
+        let reach = in_force.reach(&knock.authority)?;
         let facts = Facts {
             method: &Method::CONNECT,
             scheme: Scheme::Https,
             authority: &knock.authority,
             path: "",
             time: self.clock.now(),
+            websocket: false,
         };
-        let permit = self.policy.decide_tunnel(&session, &knock.authority, &facts)?;
+        let permit = in_force.policies.decide_tunnel(&session, &knock.authority, &facts)?;
         entry.permit(&permit).await?;
         let stream = self.upstream.dialer().dial(&knock.authority, reach).await?;
         Ok(Way::Tunnel(session, stream))
@@ -214,8 +259,9 @@ impl Broker {
     /// A request that could not be read, or a connection that broke its own terms: recorded, and refused.
     pub async fn refuse(&self, presented: &Presented, opening: Opening, malformed: Malformed) -> Answer {
         let mut entry = self.ledger.begin(opening);
-        if let Ok(session) = self.identify(presented) {
-            entry.session(&session);
+        match self.identify(presented) {
+            Ok(session) => entry.session(&session),
+            Err(nobody) => self.strangers.hold_back(&nobody.into(), self.clock.now()).await,
         }
         let refusal = Refusal::Malformed(malformed);
         let _ = entry.refuse(refusal.record()).await;
@@ -224,12 +270,18 @@ impl Broker {
 
     /// The path spellings that the place's resources permit.
     pub fn path_forms(&self, authority: &Authority) -> PathForms {
-        self.resources.load().path_forms(authority)
+        self.in_force.load().resources.path_forms(authority)
     }
 
-    /// Starts the connection that the first request of an opened tunnel will need.
+    /// Starts the connection that the first request of an opened tunnel will need, if policy might permit one.
+    /// Never for a name that a wildcard made: looking it up would tell it to whoever answers for the domain.
     pub fn warm(&self, session: &Arc<Session>, host: &Authority, protocol: Protocol) {
-        if let Some(resource) = self.resources.load().claimant(Scheme::Https, host) {
+        let in_force = self.in_force.load_full();
+        let Some(resource) = in_force.resources.claimant(Scheme::Https, host) else { return };
+        let named = resource.hosts.iter().any(|pattern| *pattern == HostPattern::Exact(host.host.clone()));
+        let (scheme, time) = (Scheme::Https, self.clock.now());
+        let facts = Facts { method: &Method::GET, scheme, authority: host, path: "/", time, websocket: false };
+        if (named || resource.connect.is_some()) && in_force.policies.might_permit(session, &resource, &facts) {
             self.upstream.warm(session, &resource, host, protocol);
         }
     }
@@ -245,9 +297,74 @@ impl Broker {
         }
     }
 
+    /// A client that did not identify itself is decided on and recorded like any other, but lent nothing.
+    async fn obtain(&self, permit: &Permit, in_force: &InForce) -> Result<Option<Credential>, Refusal> {
+        if self.agents.is_anonymous(permit.session()) {
+            return Ok(None);
+        }
+        Ok(self.vault.obtain(permit, &in_force.secrets).await?)
+    }
+
+    /// Once more with a fresh credential when the API refuses the one at hand and the body can be sent again.
+    async fn forward(
+        &self,
+        arrival: Arrival,
+        permit: Permit,
+        credential: Option<Credential>,
+        in_force: &InForce,
+        entry: &mut Entry,
+    ) -> Result<Reply, Refusal> {
+        // A small body is held where it may be needed again, and for HTTP/2 always: an answer that comes before its
+        // request has ended resets the stream, which some clients take for a failure.
+        let held = match permit.resource().map(|resource| &resource.source) {
+            Some(Source::TokenExchange { .. } | Source::ClientCredentials { .. }) => true,
+            Some(Source::Stored { .. } | Source::None) | None => arrival.protocol == Protocol::Http2,
+        };
+        let body = match arrival.body {
+            body @ Body::Stream(_) if held && !arrival.websocket => {
+                Box::pin(body.gather(limits::REPLAY_BYTES_MAX)).await.map_err(|_| Refusal::BodyBroken)?
+            }
+            body => body,
+        };
+        let request = Outbound::new(arrival.head, arrival.destination, body, arrival.protocol, arrival.websocket);
+        match self.upstream.forward(request, permit, credential.as_ref()).await? {
+            Forwarded::Answered(reply) => Ok(reply),
+            // boxed: what is rare must not make the future of every request large
+            Forwarded::CredentialRefused { reply, again } => {
+                Box::pin(self.renew(reply, again, credential, in_force, entry)).await
+            }
+        }
+    }
+
+    async fn renew(
+        &self,
+        reply: Reply,
+        again: Option<Box<(Outbound, Permit)>>,
+        refused: Option<Credential>,
+        in_force: &InForce,
+        entry: &mut Entry,
+    ) -> Result<Reply, Refusal> {
+        let Some(refused) = refused else { return Ok(reply) };
+        // the vault is told whether or not this request can be sent again: the next one needs another credential
+        let verdict = self.vault.refuse(&refused);
+        let Some(again) = again.filter(|_| verdict != Refused::Final) else { return Ok(reply) };
+        let (request, permit) = *again;
+        let Ok(Some(fresh)) = self.vault.obtain(&permit, &in_force.secrets).await else { return Ok(reply) };
+        entry.credential(fresh.provenance());
+        match self.upstream.forward(request, permit, Some(&fresh)).await? {
+            Forwarded::Answered(reply) => Ok(reply),
+            Forwarded::CredentialRefused { reply, .. } => {
+                let _ = self.vault.refuse(&fresh);
+                Ok(reply)
+            }
+        }
+    }
+}
+
+impl InForce {
     /// None for a host that is no resource and may be passed on to.
     fn find(&self, arrival: &Arrival) -> Result<Option<Arc<Resource>>, Refusal> {
-        match self.resources.load().find(&arrival.destination, &arrival.head.method) {
+        match self.resources.find(&arrival.destination, &arrival.head.method) {
             Target::Resource(resource) => {
                 crate::model::Path::parse(arrival.destination.path.as_str(), resource.path_forms)
                     .map_err(|ambiguous| Refusal::Malformed(ambiguous.into()))?;
@@ -263,67 +380,21 @@ impl Broker {
         session: &Arc<Session>,
         target: Option<&Arc<Resource>>,
         arrival: &Arrival,
+        time: Timestamp,
     ) -> Result<Permit, Refusal> {
         let Destination { scheme, authority, path } = &arrival.destination;
-        let facts = Facts {
-            method: &arrival.head.method,
-            scheme: *scheme,
-            authority,
-            path: path.as_str(),
-            time: self.clock.now(),
-        };
+        let (method, websocket) = (&arrival.head.method, arrival.websocket);
+        let facts = Facts { method, scheme: *scheme, authority, path: path.as_str(), time, websocket };
         let decision = match target {
-            Some(resource) => self.policy.decide(session, resource, &facts),
-            None => self.policy.decide_tunnel(session, authority, &facts),
+            Some(resource) => self.policies.decide(session, resource, &facts),
+            None => self.policies.decide_tunnel(session, authority, &facts),
         };
         Ok(decision?)
     }
 
-    /// A client that did not identify itself is decided on and recorded like any other, but lent nothing.
-    async fn obtain(&self, permit: &Permit) -> Result<Option<Credential>, Refusal> {
-        if self.agents.is_anonymous(permit.session()) {
-            return Ok(None);
-        }
-        Ok(self.vault.obtain(permit).await?)
-    }
-
-    /// Once more with a fresh credential when the API refuses the one at hand and the body can be sent again.
-    async fn forward(
-        &self,
-        arrival: Arrival,
-        permit: Permit,
-        credential: Option<Credential>,
-        entry: &mut Entry,
-    ) -> Result<Reply, Refusal> {
-        let body = match permit.resource().map(|resource| &resource.source) {
-            Some(Source::TokenExchange { .. } | Source::ClientCredentials { .. }) if !arrival.websocket => {
-                arrival.body.gather(limits::REPLAY_BYTES_MAX).await.map_err(|_| Refusal::BodyBroken)?
-            }
-            _ => arrival.body,
-        };
-        let request = Outbound::new(arrival.head, arrival.destination, body, arrival.protocol, arrival.websocket);
-        let (reply, request, permit) = match self.upstream.forward(request, permit, credential.as_ref()).await? {
-            Forwarded::Answered(reply) => return Ok(reply),
-            Forwarded::CredentialRefused { reply, request, permit } => (reply, request, permit),
-        };
-        let Some(refused) = credential else { return Ok(reply) };
-        if self.vault.refuse(&refused) == Refused::Final {
-            return Ok(reply);
-        }
-        let Ok(Some(fresh)) = self.vault.obtain(&permit).await else { return Ok(reply) };
-        entry.credential(fresh.provenance());
-        match self.upstream.forward(request, permit, Some(&fresh)).await? {
-            Forwarded::Answered(reply) => Ok(reply),
-            Forwarded::CredentialRefused { reply, .. } => {
-                let _ = self.vault.refuse(&fresh);
-                Ok(reply)
-            }
-        }
-    }
-
     /// How far a host that is no resource may be reached, if at all.
     fn reach(&self, authority: &Authority) -> Result<Reach, Refusal> {
-        match &**self.unlisted.load() {
+        match &self.unlisted {
             Unlisted::Deny => Err(Refusal::Unlisted),
             Unlisted::Tunnel { ports, .. } if !ports.contains(&authority.port) => Err(Refusal::TunnelPort),
             Unlisted::Tunnel { private_hosts, .. } => {
@@ -336,7 +407,7 @@ impl Broker {
 
 impl std::fmt::Debug for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Broker").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("Broker").field("policies", self.in_force.load().policies.hash()).finish_non_exhaustive()
     }
 }
 

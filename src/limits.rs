@@ -10,7 +10,7 @@ use std::time::Duration;
 pub const HEAD_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes of one request head; servers of good name stop at 8 to 64 KiB.
-pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 
 /// Field lines of one request head, on HTTP/1 and HTTP/2 alike.
 pub const HEADERS_MAX: usize = 100;
@@ -45,7 +45,7 @@ pub const DIAL_ONE_ADDRESS_TIMEOUT: Duration = Duration::from_secs(5);
 /// Addresses of one name that are tried.
 pub const DIAL_ADDRESSES_MAX: usize = 6;
 
-/// Until the head of an answer: a model may think for minutes before its first byte.
+/// Until the head of an answer, from the last byte of the request: a model may think for minutes before its first.
 pub const UPSTREAM_HEAD_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// An answer that says nothing for this long is over; event streams send comments more often.
@@ -59,6 +59,34 @@ pub const UPSTREAM_RETRIES_UNSENT: usize = 2;
 
 /// Idle HTTP/1 connections for one session, resource and host: what one busy agent opens at once.
 pub const UPSTREAM_IDLE_PER_KEY_MAX: usize = 256;
+
+/// Idle connections of all sessions together, far below the file descriptors of a process; the oldest goes.
+pub const UPSTREAM_IDLE_MAX: usize = 1024;
+
+/// An idle connection is used again within this time: load balancers and NATs forget one after 1 to 6 minutes.
+pub const UPSTREAM_IDLE_AGE_MAX: Duration = Duration::from_secs(90);
+
+/// Streams of ours on one HTTP/2 connection, where its server permits as many; the next gets another connection.
+pub const UPSTREAM_STREAMS_MAX: usize = 100;
+
+/// An HTTP/2 connection with open streams is asked for a sign of life so often…
+pub const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// … and is dead without one after this time.
+pub const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A dialled socket that was silent for this long is asked for a sign of life…
+pub const TCP_KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+
+/// … again after this time…
+pub const TCP_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// … and so often.
+pub const TCP_KEEPALIVE_PROBES: u32 = 4;
+
+/// What was sent is acknowledged within this time, or the connection is dead (Linux). It ends one whose reader
+/// takes nothing for so long, too: longer than any API digests what it has.
+pub const TCP_USER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// HTTP/2 flow control: large enough for a fast download, small enough that 100 streams fit in memory.
 pub const HTTP2_STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
@@ -291,6 +319,16 @@ pub const DAEMON_LOG_POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Connections of agents at one time; the next one waits in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 16 * 1024;
 
+/// Descriptors that connections of agents leave to the ledger, the zone, the control socket and policies.
+pub const DESCRIPTORS_RESERVED: u64 = 256;
+
+/// Refusals of callers that nobody knows, each second, that are answered at once: clients that must be challenged
+/// (git) and mistakes. More than these would fill the ledger, and wait.
+pub const STRANGERS_PER_SECOND: u32 = 100;
+
+/// How long those wait for their answer.
+pub const STRANGER_DELAY: Duration = Duration::from_secs(5);
+
 /// Rest after an accept that failed, such as for want of file descriptors.
 pub const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
 
@@ -303,8 +341,15 @@ pub const HTTP1_BUFFER_BYTES: usize = 128 * 1024;
 /// Each direction of a tunnel; larger buffers pay on big bodies.
 pub const TUNNEL_BUFFER_BYTES: usize = 32 * 1024;
 
-/// To tell a client that broke its framing why it is left.
-pub const LAST_WORD_TIMEOUT: Duration = Duration::from_secs(2);
+/// Between the requests of a connection that is kept alive; its end may come as late as after twice that.
+pub const KEPT_ALIVE_IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// At the end of a connection: the last word, the end of TLS, and what the client still sends. A client that has
+/// sent its whole body hears why it was refused.
+pub const LEAVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// More of what a client still sends is not read.
+pub const LEAVE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 // --- config: what one file may be ---------------------------------------------------------------
 
 /// A configuration file, or a file of certificates that it names; a larger one is a mistake.
@@ -364,10 +409,10 @@ pub const WHOAMI_ISSUER_REST: Duration = Duration::from_secs(1);
 // --- the daemon's own services: zone and whoami --------------------------------------------------------
 
 /// Connections to one of them at one time.
-pub const OWN_SERVER_CONNECTIONS_MAX: usize = 1024;
+pub const OWN_SERVER_CONNECTIONS_MAX: usize = 2048;
 
-/// A connection that says nothing for this long is closed.
-pub const OWN_SERVER_IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// A connection that says nothing for this long is closed: silent ones must not keep others out.
+pub const OWN_SERVER_IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Requests under way have this long to finish when the daemon stops.
 pub const OWN_SERVER_DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -378,7 +423,7 @@ pub const OWN_SERVER_CERTIFICATE_LIFETIME: Duration = Duration::from_hours(24 * 
 // --- daemon ---------------------------------------------------------------------------------------------
 
 /// Requests and tunnels under way have this long to finish when the daemon stops.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Several changes of one file in an editor's save are one reload.
 pub const RELOAD_GATHER: Duration = Duration::from_millis(15);

@@ -26,7 +26,7 @@ pub enum Refusal {
     #[error("who is asking is not known")]
     Unidentified(#[from] Unidentified),
     /// Policy: nothing permits it, or something forbids it.
-    #[error("policy does not permit this request")]
+    #[error("policy does not permit Agent::\"{}\" to Action::\"{}\" {}", .0.agent, .0.action.as_str(), .0.subject)]
     Denied(Box<Denial>),
     /// Configuration: the host is no resource, and those are denied.
     #[error("the host is not a configured resource")]
@@ -113,7 +113,12 @@ impl Refusal {
             Self::Denied(denial) if denial.reason == DenialReason::PolicyError => {
                 "a policy could not be evaluated; see `valetkey logs`"
             }
-            Self::Denied(_) => "a person can permit it in the policy folder: `valetkey init` shows how",
+            Self::Denied(denial) if denial.reason == DenialReason::Forbidden => {
+                "a policy forbids it: `valetkey audit --record ID` names it"
+            }
+            Self::Denied(_) => {
+                "a person can permit it: a `permit` in the folder `policies`, which `valetkey init` begins"
+            }
             Self::Unlisted => "a person can add a [[resource]] for the host, or set `[proxy] unlisted = \"tunnel\"`",
             Self::Unclaimed => "see `paths` and `methods` of the host's [[resource]] in proxy.toml",
             Self::TunnelPort => "a person can permit the port: `[proxy] tunnel_ports`",

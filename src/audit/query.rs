@@ -131,6 +131,11 @@ impl Record {
         self.completed.outcome.as_deref()
     }
 
+    /// Why it was not answered, or not whole: the refusal's code.
+    pub fn why(&self) -> Option<&str> {
+        self.decided.reason.as_deref().or(self.completed.error.as_deref())
+    }
+
     /// Host, port where it is not the usual one, and path, as one text.
     pub fn place(&self) -> String {
         let mut place = self.decided.host.clone().unwrap_or_else(|| "-".to_owned());
@@ -172,6 +177,8 @@ impl Record {
 pub struct Filter {
     /// This agent's.
     pub agent: Option<String>,
+    /// The one with this id.
+    pub record: Option<String>,
     /// This session's.
     pub session: Option<String>,
     /// For this resource's identifier, or one that holds the text.
@@ -188,7 +195,8 @@ impl Filter {
     fn wants(&self, record: &Record) -> bool {
         let is = |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
         let resource = self.resource.as_deref();
-        is(&self.agent, &record.decided.agent)
+        self.record.as_ref().is_none_or(|wanted| *wanted == record.id)
+            && is(&self.agent, &record.decided.agent)
             && is(&self.session, &record.decided.session)
             && resource.is_none_or(|wanted| record.resource().is_some_and(|found| found.contains(wanted)))
             && self.decision.is_none_or(|wanted| wanted.as_str() == record.decision)
@@ -196,7 +204,7 @@ impl Filter {
     }
 
     fn shows(&self, record: &Record) -> bool {
-        self.intercepted || record.outcome() != Some(Outcome::Intercepted.as_str())
+        self.intercepted || self.record.is_some() || record.outcome() != Some(Outcome::Intercepted.as_str())
     }
 }
 

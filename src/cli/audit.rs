@@ -40,6 +40,9 @@ pub struct AuditArgs {
     /// Only this session's requests.
     #[arg(long, value_name = "ID")]
     session: Option<String>,
+    /// The record with this id, whole: the id that a refusal tells the agent.
+    #[arg(long, value_name = "ID")]
+    record: Option<String>,
     /// Only requests for resources whose identifier holds this text.
     #[arg(long, value_name = "TEXT")]
     resource: Option<String>,
@@ -84,12 +87,13 @@ pub fn run(args: AuditArgs, folder: &Path, clock: &dyn Clock, output: &mut Outpu
         agent: args.agent,
         session: args.session,
         resource: args.resource,
+        record: args.record.clone(),
         decision: args.decision,
         intercepted: args.all,
     };
     let mut records = Records::new(folder, filter);
     let mut table = Table::new(TimeZone::system(), output.width());
-    list(&mut records, &mut table, args.json, args.follow, folder, output)?;
+    list(&mut records, &mut table, args.json || args.record.is_some(), args.follow, folder, output)?;
     if args.follow {
         follow(&mut records, &mut table, args.json, folder, output)?;
     }
@@ -193,7 +197,10 @@ fn check(folder: &Path, key: Option<&Path>, json: bool, output: &mut Output) -> 
     } else {
         let (lines, days, signatures) = (report.lines, report.days, report.signatures);
         let what = if whole { "whole" } else { "whole up to the fault" };
-        output.data(format_args!("{what}: {lines} lines, {days} days, {signatures} signatures"));
+        let counted = |number: u64, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+        let (lines, days, signatures) =
+            (counted(lines, "line"), counted(days, "day"), counted(signatures, "signature"));
+        output.data(format_args!("{what}: {lines}, {days}, {signatures}"));
         output.data(format_args!("head: {} sha256:{}", report.head.seq(), report.head.hash()));
     }
     let Some(fault) = report.fault else { return Ok(Exit::Done) };

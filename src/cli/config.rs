@@ -18,7 +18,7 @@ use crate::config::Place;
 use crate::config::Style;
 use crate::os::Paths;
 use crate::policy;
-use crate::policy::Policy;
+use crate::policy::PolicySet;
 use crate::policy::PolicyText;
 
 /// Check the configuration, or say where it is.
@@ -104,7 +104,7 @@ fn check_policies(
 ) -> Result<Exit, Failure> {
     let Ok(config) = config::open(place, environment) else { return Ok(Exit::Configuration) };
     let texts = policy_texts(&config, paths)?;
-    let Err(faults) = Policy::new(&texts) else { return Ok(Exit::Done) };
+    let Err(faults) = PolicySet::parse(&texts) else { return Ok(Exit::Done) };
     for fault in &faults.faults {
         output.talk(format_args!("error: {fault}"));
     }

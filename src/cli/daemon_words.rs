@@ -50,8 +50,8 @@ pub(in crate::cli) fn sessions(sessions: &[SessionSummary]) -> String {
         // A file name may hold anything; what the terminal would obey is escaped.
         let program = session.program.as_ref().map_or("-".into(), |file| file.display().to_string());
         let program = program.chars().fold(String::new(), |mut shown, c| {
-            if c.is_control() {
-                shown.extend(c.escape_default())
+            if crate::audit::misleads(c) {
+                shown.extend(c.escape_unicode())
             } else {
                 shown.push(c)
             }

@@ -67,6 +67,14 @@ pub fn main(
             .unwrap_or_else(|failure| failure.tell(&mut output)),
         Err(error) => explain(&error, &mut output),
     };
+    let exit = match output.failed() {
+        Some(error) => {
+            let failure =
+                Failure::new(Exit::Refused, "not everything could be written to standard output").caused_by(error);
+            failure.tell(&mut output)
+        }
+        None => exit,
+    };
     ExitCode::from(exit.code())
 }
 

@@ -8,17 +8,29 @@ use std::io::Write as _;
 pub struct Output {
     stdout_is_terminal: bool,
     closed: bool,
+    failed: Option<std::io::Error>,
 }
 
 impl Output {
     /// The process's own streams.
     pub fn new() -> Self {
-        Self { stdout_is_terminal: std::io::stdout().is_terminal(), closed: false }
+        Self { stdout_is_terminal: std::io::stdout().is_terminal(), closed: false, failed: None }
     }
 
     /// A line of data. A closed pipe is no failure: the reader has had enough.
     pub fn data(&mut self, line: impl std::fmt::Display) {
-        self.closed |= std::io::stdout().lock().write_all(format!("{line}\n").as_bytes()).is_err();
+        if let Err(error) = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes()) {
+            self.closed = true;
+            // a reader that has had enough is no failure; a full disk is
+            if error.kind() != std::io::ErrorKind::BrokenPipe {
+                self.failed.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Why not all of the data could be written.
+    pub fn failed(&self) -> Option<&std::io::Error> {
+        self.failed.as_ref()
     }
 
     /// Whether the reader of the data has gone, as far as the last line told.

@@ -27,7 +27,8 @@ pub(in crate::cli) async fn or_start(
     output: &mut Output,
 ) -> Result<Status, Failure> {
     match client.status().await {
-        Err(CallFailed::DaemonDown { .. }) => {}
+        // one that breaks off has just been killed
+        Err(CallFailed::DaemonDown { .. } | CallFailed::BrokenOff(_)) => {}
         answered => return Ok(answered?),
     }
     let program = daemon_program(config, surroundings)?;

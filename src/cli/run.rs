@@ -66,6 +66,12 @@ pub(in crate::cli) async fn run(
     let Some((name, arguments)) = args.command.split_first() else {
         return Err(Failure::new(Exit::Usage, "there is no command to run"));
     };
+    if name.to_string_lossy().starts_with('-') {
+        let message = format!("`{}` is no flag of `run`", name.to_string_lossy().escape_debug());
+        return Err(
+            Failure::new(Exit::Usage, message).hint("`valetkey run --help` has them; the command comes after `--`")
+        );
+    }
     let file = program::find(name, surroundings.environment.get("PATH"))?;
     let agent = args.agent.map_or_else(|| program::agent_of(name), Ok)?;
     let client = reach::client(surroundings);

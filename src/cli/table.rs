@@ -18,7 +18,8 @@ pub(super) struct Table {
 }
 
 const COLUMNS: usize = 8;
-const TITLES: [&str; COLUMNS] = ["TIME", "AGENT", "DECISION", "STATUS", "METHOD", "HOST AND PATH", "RESOURCE", "MS"];
+const TITLES: [&str; COLUMNS] =
+    ["TIME", "AGENT", "DECISION", "STATUS", "METHOD", "HOST AND PATH", "RESOURCE OR REASON", "MS"];
 /// The columns that give way on a narrow terminal, and to what.
 const PLACE: usize = 5;
 const RESOURCE: usize = 6;
@@ -97,7 +98,7 @@ fn cells(record: &Record, zone: &TimeZone) -> [String; COLUMNS] {
         safe(&status),
         or_dash(record.method()),
         safe(&record.place()),
-        or_dash(record.resource()),
+        or_dash(record.why().or_else(|| record.resource())),
         ms,
     ]
 }
@@ -146,7 +147,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "TIME            AGENT  DECISION  STATUS  METHOD  HOST AND PATH       RESOURCE                  MS",
+                "TIME            AGENT  DECISION  STATUS  METHOD  HOST AND PATH       RESOURCE OR REASON        MS",
                 "11-20 13:00:00  curl   permit    200     GET     api.example.com/v1  https://api.example.com/  2",
                 "11-20 13:00:00  curl   permit    open    GET     api.example.com/v2  https://api.example.com/  -",
             ]

@@ -8,6 +8,7 @@ use crate::model::Authority;
 use crate::model::Host;
 use crate::model::NotAnAuthority;
 use crate::model::Scheme;
+pub(super) use crate::upstream::is_loopback;
 
 /// An `http(s)` URL in its parts.
 pub(super) struct Url<'a> {
@@ -59,7 +60,7 @@ pub(super) fn read(text: &Text<'_>, reading: &mut Reading<'_>) -> Option<String>
     };
     let url = text.parse(Url::parse, hint, reading)?;
     let wrong = |message: String| Fault::error(text.span.clone(), message);
-    if url.scheme == Scheme::Http && !is_loopback(&url.authority.host) {
+    if url.scheme == Scheme::Http && !is_surely_loopback(&url.authority.host) {
         let message = format!("`http://{}` would carry secrets in the clear", url.authority);
         reading.push(wrong(message).hint("use `https://`; plain `http://` is for loopback only"));
         return None;
@@ -71,10 +72,20 @@ pub(super) fn read(text: &Text<'_>, reading: &mut Reading<'_>) -> Option<String>
     Some(text.text.to_owned())
 }
 
-/// Whether what is sent to `host` stays on this machine.
-pub(super) fn is_loopback(host: &Host) -> bool {
-    match host.address() {
-        Some(address) => address.is_loopback(),
-        None => host.labels().next_back() == Some("localhost"),
+/// Whether a client that asks the system for the address stays on this machine: names below `localhost` may be
+/// asked of DNS, which can say anything.
+fn is_surely_loopback(host: &Host) -> bool {
+    is_loopback(host) && (host.address().is_some() || host.as_str() == "localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_dns_could_turn_is_no_loopback_for_secrets() {
+        let surely = |host| is_surely_loopback(&Host::parse(host).unwrap());
+        assert!(surely("127.0.0.1") && surely("[::1]") && surely("localhost"));
+        assert!(!surely("api.localhost") && !surely("localhost.example.com") && !surely("10.0.0.1"));
     }
 }

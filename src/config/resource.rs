@@ -27,6 +27,7 @@ use crate::resource::HostPattern;
 use crate::resource::PathPattern;
 use crate::resource::PrivateAddresses;
 use crate::resource::Resource;
+use crate::resource::ResourceInstance;
 use crate::resource::TargetParameter;
 
 /// A resource, and where its parts stand.
@@ -91,6 +92,7 @@ pub(super) fn read(
         credential: credential?.span(),
         header: header_value.map(|value| value.whole_span()),
         resource: Resource {
+            instance: ResourceInstance::next(),
             identifier: id?,
             scheme: claim.scheme,
             hosts: claim.hosts,

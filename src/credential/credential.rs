@@ -10,6 +10,7 @@ use hyper::header::HeaderValue;
 
 use crate::agent::Session;
 use crate::credential::Provenance;
+use crate::credential::Secrets;
 use crate::credential::cache::Key;
 use crate::model::HeaderNotLegal;
 use crate::model::Secret;
@@ -48,6 +49,8 @@ pub(super) struct Pair {
 pub(super) struct Purpose {
     pub(super) session: Arc<Session>,
     pub(super) resource: Arc<Resource>,
+    /// Those that were loaded together with the resource: another load is another purpose.
+    pub(super) secrets: Arc<Secrets>,
 }
 
 impl Credential {
@@ -108,7 +111,7 @@ impl PartialEq for Purpose {
             || (self.resource.identifier == other.resource.identifier
                 && self.resource.source == other.resource.source
                 && self.resource.header == other.resource.header);
-        same_session && same_resource
+        same_session && same_resource && Arc::ptr_eq(&self.secrets, &other.secrets)
     }
 }
 

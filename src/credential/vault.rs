@@ -49,8 +49,6 @@ pub struct Vault(Arc<Inner>);
 pub struct Settings {
     /// The zone, and who speaks there.
     pub zone: ZoneAccess,
-    /// The configuration's secrets, read.
-    pub secrets: Secrets,
     /// How requests are sent.
     pub client: Client,
     /// What time it is.
@@ -60,7 +58,6 @@ pub struct Settings {
 struct Inner {
     cache: Cache<Purpose, Pair>,
     zone: ArcSwap<Zone>,
-    secrets: ArcSwap<Secrets>,
     client: Client,
     clock: Arc<dyn Clock>,
     tasks: TaskTracker,
@@ -69,21 +66,21 @@ struct Inner {
 impl Vault {
     /// Fetches nothing yet.
     pub fn new(settings: Settings) -> Self {
-        let Settings { zone, secrets, client, clock } = settings;
+        let Settings { zone, client, clock } = settings;
         let tasks = TaskTracker::new();
         let zone = Zone::new(zone, client.clone(), Arc::clone(&clock), &tasks);
         Self(Arc::new(Inner {
             cache: Cache::new(CREDENTIALS_MAX, Arc::clone(&clock), tasks.clone()),
             zone: ArcSwap::from_pointee(zone),
-            secrets: ArcSwap::from_pointee(secrets),
             client,
             clock,
             tasks,
         }))
     }
 
-    /// The credential for what was permitted; none for a tunnel and for a resource that needs none.
-    pub async fn obtain(&self, permit: &Permit) -> Result<Option<Credential>, NotObtained> {
+    /// The credential for what was permitted; none for a tunnel and for a resource that needs none. `secrets` are
+    /// those that were loaded together with the resource.
+    pub async fn obtain(&self, permit: &Permit, secrets: &Arc<Secrets>) -> Result<Option<Credential>, NotObtained> {
         let Some(resource) = permit.resource() else { return Ok(None) };
         if resource.source == Source::None {
             return Ok(None);
@@ -91,7 +88,11 @@ impl Vault {
         if !permit.session().is_open() {
             return Err(NotObtained::SessionEnded);
         }
-        let purpose = Purpose { session: Arc::clone(permit.session()), resource: Arc::clone(resource) };
+        let purpose = Purpose {
+            session: Arc::clone(permit.session()),
+            resource: Arc::clone(resource),
+            secrets: Arc::clone(secrets),
+        };
         let fetch = || self.0.clone().fetch_bounded(purpose.clone());
         Ok(Some(match self.0.cache.get(&purpose, fetch).await? {
             Found::AtHand(pair) => pair.at_hand,
@@ -115,17 +116,14 @@ impl Vault {
         self.0.cache.retain(|purpose| purpose.session.id() != id);
     }
 
-    /// Takes newly read secrets into use; what was made of the old ones is dropped.
-    pub fn replace_secrets(&self, secrets: Secrets) {
-        self.0.secrets.store(Arc::new(secrets));
-        self.0.cache.retain(|purpose| match &purpose.resource.source {
-            Source::Stored { .. } | Source::ClientCredentials { endpoint: Some(_), .. } => false,
-            Source::None | Source::TokenExchange { .. } | Source::ClientCredentials { endpoint: None, .. } => true,
-        });
+    /// Drops what is held for configurations before the one that `secrets` came with.
+    pub fn forget_before(&self, secrets: &Arc<Secrets>) {
+        self.0.cache.retain(|purpose| Arc::ptr_eq(&purpose.secrets, secrets));
     }
 
-    /// Speaks to another zone, or as another client, from now on; everything that is held is dropped.
-    pub fn replace_zone(&self, access: ZoneAccess) {
+    /// Speaks to another zone from now on; everything that is held is dropped.
+    #[cfg(test)]
+    pub(super) fn replace_zone(&self, access: ZoneAccess) {
         let zone = Zone::new(access, self.0.client.clone(), Arc::clone(&self.0.clock), &self.0.tasks);
         self.0.zone.store(Arc::new(zone));
         self.0.cache.retain(|_| false);
@@ -188,7 +186,7 @@ impl Inner {
             Source::ClientCredentials { scopes, target: parameter, endpoint: Some(at) } => {
                 let form = Form::new().field("grant_type", "client_credentials");
                 let form = target(form, *parameter, &purpose.resource.identifier, scopes);
-                let (granted, since) = self.own_endpoint(at, form, purpose.resource.identifier.as_str()).await?;
+                let (granted, since) = self.own_endpoint(at, form, purpose).await?;
                 minted(purpose, SourceKind::ClientCredentials, at.url.clone(), granted, since)
             }
             Source::Stored { secret } => self.stored(purpose, secret),
@@ -201,11 +199,13 @@ impl Inner {
         &self,
         at: &TokenEndpoint,
         form: Form,
-        target: &str,
+        purpose: &Purpose,
     ) -> Result<(Granted, Moment), NotObtained> {
-        let secrets = self.secrets.load_full();
-        let secret =
-            secrets.get(&at.client_secret).ok_or_else(|| NotObtained::SecretMissing(at.client_secret.clone()))?;
+        let target = purpose.resource.identifier.as_str();
+        let secret = purpose
+            .secrets
+            .get(&at.client_secret)
+            .ok_or_else(|| NotObtained::SecretMissing(at.client_secret.clone()))?;
         let by = ClientSecret { id: at.client_id.clone(), secret: secret.clone() };
         let since = Moment::now(&*self.clock);
         let granted = Endpoint::parse(&at.url)?.token(&self.client, &by, form, target, &[]).await?;
@@ -213,8 +213,7 @@ impl Inner {
     }
 
     fn stored(&self, purpose: &Purpose, name: &str) -> Result<Fetched<Pair>, NotObtained> {
-        let secrets = self.secrets.load_full();
-        let secret = secrets.get(name).ok_or_else(|| NotObtained::SecretMissing(name.to_owned()))?;
+        let secret = purpose.secrets.get(name).ok_or_else(|| NotObtained::SecretMissing(name.to_owned()))?;
         let provenance = Provenance {
             source: SourceKind::Stored,
             issuer: None,

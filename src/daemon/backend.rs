@@ -24,6 +24,7 @@ use crate::control::SessionSummary;
 use crate::control::SessionWish;
 use crate::control::Status;
 use crate::control::ZoneStatus;
+use crate::credential::SecretSource;
 use crate::daemon::parts::Parts;
 use crate::model::SessionId;
 use crate::proxy::Entrance;
@@ -33,12 +34,23 @@ use crate::tls::AgentProxy;
 /// The daemon, as commands see it.
 pub(super) struct Control {
     parts: Arc<Parts>,
-    stop: CancellationToken,
+    /// Someone asked the daemon to stop.
+    asked: CancellationToken,
 }
 
 impl Control {
-    pub(super) fn new(parts: Arc<Parts>, stop: CancellationToken) -> Self {
-        Self { parts, stop }
+    pub(super) fn new(parts: Arc<Parts>, asked: CancellationToken) -> Self {
+        Self { parts, asked }
+    }
+
+    /// Variables that hold a secret of the configuration: an agent started from the same shell must not inherit them.
+    fn secret_variables(&self) -> Vec<String> {
+        let loaded = self.parts.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let variable = |source: &SecretSource| match source {
+            SecretSource::Environment(name) => Some(name.clone()),
+            SecretSource::File(_) | SecretSource::Keychain { .. } => None,
+        };
+        loaded.config.secrets.values().filter_map(variable).collect()
     }
 
     /// The session's own port, and the task that cleans up behind the session however it ends.
@@ -49,7 +61,7 @@ impl Control {
         let listening =
             Arc::clone(&parts.proxy).listen(listener, Entrance::Session(Arc::clone(session)), ended.clone());
         let session = Arc::clone(session);
-        self.parts.connections.spawn(async move {
+        self.parts.attendants.spawn(async move {
             listening.await;
             ended.cancelled().await;
             parts.broker.vault.end_session(session.id());
@@ -92,7 +104,7 @@ impl Backend for Control {
                 .into_iter()
                 .filter_map(|(name, value)| Some((name, value.into_string().ok()?)))
                 .collect(),
-            unset: environment.unset.into_iter().map(str::to_owned).collect(),
+            unset: environment.unset.into_iter().map(str::to_owned).chain(self.secret_variables()).collect(),
             ended: session.ended().clone(),
             proxy_url,
         })
@@ -107,6 +119,7 @@ impl Backend for Control {
         let now = parts.clock.now();
         let loaded = parts.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         let healthy = parts.broker.ledger.healthy();
+        let in_force = parts.broker.in_force.load();
         Status {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -126,17 +139,22 @@ impl Backend for Control {
             configuration: ConfigurationStatus {
                 file: loaded.config.source.clone(),
                 loaded_at: loaded.at,
-                resources: parts.broker.resources.load().iter().count(),
+                resources: in_force.resources.iter().count(),
                 last_error: loaded.config_error.clone(),
             },
             policies: PolicyStatus {
-                count: parts.broker.policy.count(),
-                hash: parts.broker.policy.hash().to_string(),
+                count: in_force.policies.count(),
+                hash: in_force.policies.hash().to_string(),
                 last_error: loaded.policy_error.clone(),
             },
             ledger: LedgerStatus {
                 health: if healthy { Health::Well } else { Health::Failing },
-                folder: loaded.config.audit.folder.clone().unwrap_or_else(|| parts.surroundings.paths.audit_folder()),
+                folder: parts
+                    .started_with
+                    .audit
+                    .folder
+                    .clone()
+                    .unwrap_or_else(|| parts.surroundings.paths.audit_folder()),
                 last_error: (!healthy).then(|| "the last line could not be written; requests are refused".to_owned()),
             },
             certificates: CertificateStatus {
@@ -165,6 +183,6 @@ impl Backend for Control {
     }
 
     fn stop(&self) {
-        self.stop.cancel();
+        self.asked.cancel();
     }
 }

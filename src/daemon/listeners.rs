@@ -39,10 +39,15 @@ impl Listeners {
         Ok(Self { proxy, zone, whoami })
     }
 
-    /// Every address that is the daemon's own.
-    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+    /// Where agents connect.
+    pub(super) fn of_the_proxy(&self) -> Vec<SocketAddr> {
+        self.proxy.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Every port that is the daemon's own.
+    pub(super) fn ports(&self) -> impl Iterator<Item = u16> {
         let all = self.proxy.iter().chain(&self.zone).chain(&self.whoami);
-        all.filter_map(|listener| listener.local_addr().ok()).collect()
+        all.filter_map(|listener| listener.local_addr().ok()).map(|address| address.port())
     }
 }
 

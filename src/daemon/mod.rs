@@ -13,6 +13,7 @@ mod own_api;
 mod parts;
 mod reload;
 mod watch;
+mod workers;
 
 use std::sync::Arc;
 
@@ -28,11 +29,12 @@ use crate::control::ControlListener;
 use crate::daemon::backend::Control;
 use crate::daemon::listeners::Listeners;
 use crate::daemon::parts::Parts;
+use crate::daemon::workers::Ends;
+use crate::daemon::workers::Workers;
 use crate::http;
 use crate::limits;
 use crate::os;
 use crate::os::systemd;
-use crate::proxy::Entrance;
 
 /// Runs the daemon until it is told to stop.
 ///
@@ -40,8 +42,8 @@ use crate::proxy::Entrance;
 /// Whatever keeps it from serving, in words for the person who started it.
 pub fn run(start: DaemonStart) -> Result<(), Failure> {
     log::start(start.log_format, &start.surroundings.environment);
-    let workers = std::thread::available_parallelism().map_or(2, |cores| cores.get().min(limits::WORKER_THREADS_MAX));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build();
+    // for everything but agents' connections, which have threads of their own
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Refused, "no threads to run on").caused_by(&error))?;
     let outcome = runtime.block_on(serve(start));
     runtime.shutdown_timeout(limits::OWN_SERVER_DRAIN_TIMEOUT);
@@ -78,15 +80,17 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     let services = TaskTracker::new();
     let Listeners { proxy, zone, whoami } = listeners;
     if let (Some(listener), Some(embedded)) = (zone, &parts.zone) {
-        services.spawn(http::serve(listener, None, embedded.router(), stop.clone()));
+        services.spawn(http::serve(listener, None, None, embedded.router(), stop.clone()));
     }
     if let (Some(listener), Some(whoami)) = (whoami, parts.whoami.clone()) {
-        services.spawn(http::serve(listener, Some(whoami.tls), whoami.router, stop.clone()));
+        services.spawn(http::serve(listener, Some(whoami.tls), Some(config::WHOAMI_HOST), whoami.router, stop.clone()));
     }
-    for listener in proxy {
-        services.spawn(Arc::clone(&parts.proxy).listen(listener, Entrance::Shared, draining.clone()));
-    }
-    let backend = Arc::new(Control::new(Arc::clone(&parts), stop.clone()));
+    let asked = CancellationToken::new();
+    let ends = Ends { draining: draining.clone(), stop: stop.clone(), asked: asked.clone() };
+    let workers = proxy.into_iter().map(tokio::net::TcpListener::into_std).collect::<std::io::Result<Vec<_>>>();
+    let workers = workers.and_then(|listeners| Workers::start(&parts.proxy, &listeners, &ends));
+    let workers = workers.map_err(|error| Failure::new(Exit::Refused, "no threads to serve on").caused_by(&error))?;
+    let backend = Arc::new(Control::new(Arc::clone(&parts), asked.clone()));
     services.spawn(control::serve(control, Arc::clone(&backend), stop.clone()));
     services.spawn(watch::files(Arc::clone(&parts), stop.clone()));
     services.spawn(housekeeping(Arc::clone(&parts), stop.clone()));
@@ -95,14 +99,17 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     systemd::ready("serving");
     tracing::info!(listening = ?parts.listening, config = ?parts.place, "serving");
 
-    watch::signals(&parts, &stop).await;
+    watch::signals(&parts, &asked).await;
     systemd::stopping();
     tracing::info!("draining");
     drain(&parts, &stop, &draining, &tasks, &services).await;
+    let _ = tokio::task::spawn_blocking(move || workers.join()).await;
+    seal(&parts).await;
     Ok(())
 }
 
-/// In order: take nothing new, let finish what is under way, end what is left, seal the ledger.
+/// In order: take nothing new, let finish what is under way, end the sessions and with them what is left, then
+/// the services that all of these used.
 async fn drain(
     parts: &Parts,
     stop: &CancellationToken,
@@ -116,20 +123,37 @@ async fn drain(
         tracing::warn!(left = parts.connections.len(), "not everything under way could be finished");
     }
     parts.broker.agents.end_all(crate::agent::Ending::Stopping);
+    parts.attendants.close();
+    within_bound(async {
+        parts.connections.wait().await;
+        parts.attendants.wait().await;
+        parts.broker.vault.close().await;
+    })
+    .await;
+    parts.broker.upstream.close();
+    tasks.close();
     stop.cancel();
     services.close();
-    tasks.close();
-    let _ = tokio::time::timeout(limits::OWN_SERVER_DRAIN_TIMEOUT, async {
-        parts.connections.wait().await;
+    within_bound(async {
+        tasks.wait().await;
         services.wait().await;
-        parts.broker.vault.close().await;
     })
     .await;
     if let Some(zone) = &parts.zone {
         zone.close().await;
     }
+}
+
+/// Once nobody is left who could write to it.
+async fn seal(parts: &Parts) {
     let ledger = Arc::clone(&parts.broker.ledger);
     let _ = tokio::task::spawn_blocking(move || ledger.close()).await;
+}
+
+async fn within_bound(work: impl Future<Output = ()>) {
+    if tokio::time::timeout(limits::OWN_SERVER_DRAIN_TIMEOUT, work).await.is_err() {
+        tracing::warn!("a part of the daemon did not end in time");
+    }
 }
 
 async fn housekeeping(parts: Arc<Parts>, stop: CancellationToken) {

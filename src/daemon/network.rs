@@ -1,4 +1,9 @@
-//! The proxy between this machine and the network, if there is one.
+//! The proxy between this machine and the network, if there is one, for agents' requests and for our own.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
 
 use crate::cli::Exit;
 use crate::cli::Failure;
@@ -6,7 +11,11 @@ use crate::cli::Surroundings;
 use crate::config::Config;
 use crate::credential::Secrets;
 use crate::daemon::authority::secret;
+use crate::http::Dial;
+use crate::model::Authority;
 use crate::model::Secret;
+use crate::upstream::Dialer;
+use crate::upstream::Reach;
 use crate::upstream::Via;
 
 /// `[proxy] upstream`, else what the service's environment named before it was scrubbed.
@@ -31,4 +40,19 @@ pub(super) fn via(config: &Config, surroundings: &Surroundings, secrets: &Secret
             )
             .hint("set `[proxy] upstream` in proxy.toml, or unset HTTPS_PROXY for the daemon")
         })
+}
+
+/// The daemon's own requests take the same way as those of agents; what is on this machine is reached directly,
+/// the embedded zone among it.
+pub(super) struct OwnRequests(pub(super) Arc<Dialer>);
+
+impl Dial for OwnRequests {
+    fn dial<'a>(
+        &'a self,
+        authority: &'a Authority,
+    ) -> Pin<Box<dyn Future<Output = std::io::Result<TcpStream>> + Send + 'a>> {
+        let here = authority.host.address().is_some_and(|address| address.is_loopback());
+        let reach = if here || authority.host.as_str() == "localhost" { Reach::Pinned } else { Reach::Any };
+        Box::pin(async move { self.0.dial(authority, reach).await.map_err(std::io::Error::other) })
+    }
 }

@@ -23,6 +23,7 @@ use crate::resource::Cookies;
 use crate::resource::HostPattern;
 use crate::resource::PrivateAddresses;
 use crate::resource::Resource;
+use crate::resource::ResourceInstance;
 use crate::resource::Source;
 use crate::resource::TargetParameter;
 use crate::tls;
@@ -74,6 +75,7 @@ fn whoami_resource(
     source: Source,
 ) -> Result<Resource, Box<dyn std::error::Error>> {
     Ok(Resource {
+        instance: ResourceInstance::next(),
         identifier: ResourceId::parse(config::WHOAMI_IDENTIFIER)?,
         scheme: Scheme::Https,
         hosts: vec![HostPattern::Exact(host)],

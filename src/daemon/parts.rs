@@ -11,6 +11,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::agent::Registry;
 use crate::broker::Broker;
+use crate::broker::InForce;
+use crate::broker::Strangers;
 use crate::broker::Unlisted;
 use crate::cli::Exit;
 use crate::cli::Failure;
@@ -28,6 +30,7 @@ use crate::daemon::authority::open_zone;
 use crate::daemon::authority::zone_client;
 use crate::daemon::ledger::open_ledger;
 use crate::daemon::listeners::Listeners;
+use crate::daemon::network::OwnRequests;
 use crate::daemon::network::via;
 use crate::daemon::own_api::Whoami;
 use crate::daemon::own_api::whoami;
@@ -41,7 +44,7 @@ use crate::model::UserName;
 use crate::os;
 use crate::os::SystemClock;
 use crate::policy;
-use crate::policy::Policy;
+use crate::policy::PolicySet;
 use crate::proxy::Proxy;
 use crate::resource::HostPattern;
 use crate::resource::Resource;
@@ -73,8 +76,11 @@ pub(super) struct Parts {
     pub(super) bundle: Bundle,
     pub(super) zone: Option<zone::Zone>,
     pub(super) whoami: Option<Whoami>,
-    /// Owns agents' connections.
+    /// Owns agents' connections: what a drain waits for.
     pub(super) connections: TaskTracker,
+    /// Owns what lives as long as a session.
+    pub(super) attendants: TaskTracker,
+    pub(super) started_with: Config,
     pub(super) loaded: Mutex<Loaded>,
     /// One reload at a time.
     pub(super) reloading: tokio::sync::Mutex<()>,
@@ -101,22 +107,24 @@ impl Parts {
         let started_at = clock.now();
         let paths = surroundings.paths.clone();
         let user = os::current_user(surroundings.environment.text("USER"));
-        let listening = listeners.addresses();
+        let listening = listeners.of_the_proxy();
         let ledger = open_ledger(&config, &surroundings, &clock)?;
         let texts = policy_texts(&config, &surroundings.paths)?;
-        let policy = Policy::new(&texts).map_err(|faults| policy_failure(&faults))?;
+        let policies = PolicySet::parse(&texts).map_err(|faults| policy_failure(&faults))?;
         let roots = tls::platform_roots(None);
         roots
             .errors
             .iter()
             .for_each(|error| tracing::warn!(%error, "a root certificate of the system was passed over"));
+        let secrets = read_secrets(&config, &surroundings)?;
+        let dialer = Arc::new(Dialer::new(via(&config, &surroundings, &secrets)?));
         let client = http::Client::new(
             tls::client_config(&roots, &[], &[b"http/1.1"])
                 .map_err(|error| Failure::new(Exit::Refused, "TLS can't be used").caused_by(&error))?,
             limits::OUTBOUND_TIMEOUT,
             limits::OUTBOUND_ANSWER_BYTES_MAX,
-        );
-
+        )
+        .through(Arc::new(OwnRequests(Arc::clone(&dialer))));
         let issuer = issuer_of(&config, listeners)?;
         let whoami = whoami(&config, listeners, &issuer, &client, &clock)?;
         let resources = all_resources(&config, whoami.as_ref());
@@ -125,19 +133,17 @@ impl Parts {
         let bundle = certificates.write_bundle(&roots).map_err(|error| ca_failure(&error, error.hint()))?;
         let files = AgentFiles::write(&paths.ca_folder(), &bundle).map_err(|error| ca_failure(&error, error.hint()))?;
 
-        let secrets = read_secrets(&config, &surroundings)?;
         let zone = open_zone(&config, &surroundings, &issuer, &user, &resources, &clock).await?;
         let access = ZoneAccess {
             issuer: issuer.clone(),
             user: user.clone(),
             client: zone_client(&config, zone.as_ref(), &secrets).await?,
         };
-        let dialer = Arc::new(Dialer::new(via(&config, &surroundings, &secrets)?));
-        listening.iter().for_each(|address| dialer.own(address.port()));
-        let upstream = Arc::new(Upstream::new(dialer, roots.clone(), tasks.clone()));
+        listeners.ports().for_each(|port| dialer.own(port));
+        let upstream = Arc::new(Upstream::new(dialer, roots.clone(), Arc::clone(&clock), tasks.clone()));
         let resources = Resources::new(resources);
         upstream.prepare(resources.iter());
-        let vault = Vault::new(credential::Settings { zone: access, secrets, client, clock: Arc::clone(&clock) });
+        let vault = Vault::new(credential::Settings { zone: access, client, clock: Arc::clone(&clock) });
         let agents = Registry::new(Arc::clone(&clock));
         let agents = match config.proxy.unidentified {
             config::Unidentified::Refuse => agents,
@@ -145,16 +151,21 @@ impl Parts {
         };
         let broker = Arc::new(Broker {
             agents: Arc::new(agents),
-            resources: ArcSwap::from_pointee(resources),
-            policy,
+            in_force: ArcSwap::from_pointee(InForce {
+                resources: Arc::new(resources),
+                policies: Arc::new(policies),
+                secrets: Arc::new(secrets),
+                unlisted: unlisted(&config),
+            }),
             vault,
             upstream,
             ledger,
-            unlisted: ArcSwap::from_pointee(unlisted(&config)),
+            strangers: Strangers::default(),
             clock: Arc::clone(&clock),
         });
         let connections = TaskTracker::new();
         let proxy = Proxy::new(Arc::clone(&broker), Arc::clone(&certificates), draining.clone(), connections.clone());
+        let started_with = config.clone();
         let loaded = Loaded { config, at: started_at, config_error: None, policy_error: None };
         Ok(Self {
             surroundings,
@@ -173,6 +184,8 @@ impl Parts {
             zone,
             whoami,
             connections,
+            attendants: TaskTracker::new(),
+            started_with,
             loaded: Mutex::new(loaded),
             reloading: tokio::sync::Mutex::default(),
         })
@@ -180,7 +193,7 @@ impl Parts {
 
     /// Follows certificates that near their end, and a rotation by the command line.
     pub(super) async fn look_after_certificates(&self) {
-        let hosts = hosts_of(&self.broker.resources.load().iter().cloned().collect::<Vec<_>>());
+        let hosts = hosts_of(&self.broker.in_force.load().resources.iter().cloned().collect::<Vec<_>>());
         let (certificates, roots) = (Arc::clone(&self.certificates), self.roots.clone());
         let looked = tokio::task::spawn_blocking(move || match certificates.ensure(&hosts)? {
             Change::None => Ok(()),

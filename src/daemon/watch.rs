@@ -1,10 +1,13 @@
 //! What makes the daemon reload or stop: changed files and signals.
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use notify::Event;
 use notify::EventKind;
+use notify::RecommendedWatcher;
 use notify::RecursiveMode;
 use notify::Watcher as _;
 use tokio::signal::unix::SignalKind;
@@ -17,15 +20,8 @@ use crate::config::Place;
 use crate::daemon::parts::Parts;
 use crate::limits;
 
-/// Which files changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Changed {
-    Configuration,
-    Policies,
-}
-
-/// SIGTERM and SIGINT stop, SIGHUP reloads; returns when the daemon is to stop.
-pub(super) async fn signals(parts: &Arc<Parts>, stop: &CancellationToken) {
+/// SIGTERM, SIGINT and `valetkey stop` stop, SIGHUP reloads; returns when the daemon is to stop.
+pub(super) async fn signals(parts: &Arc<Parts>, asked: &CancellationToken) {
     let watched = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
     let (Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)) = watched else {
         tracing::error!("signals can't be watched");
@@ -33,7 +29,7 @@ pub(super) async fn signals(parts: &Arc<Parts>, stop: &CancellationToken) {
     };
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = asked.cancelled() => return,
             _ = terminate.recv() => return,
             _ = interrupt.recv() => return,
             _ = hangup.recv() => {
@@ -47,28 +43,12 @@ pub(super) async fn signals(parts: &Arc<Parts>, stop: &CancellationToken) {
 /// Reloads when the configuration or a policy changes. Folders are watched, since editors replace files.
 pub(super) async fn files(parts: Arc<Parts>, stop: CancellationToken) {
     let (sender, mut changes) = mpsc::unbounded_channel();
-    let file = match &parts.place {
-        Place::File(file) => Some(file.clone()),
-        Place::Defaults { would_be } => Some(would_be.clone()),
-    };
-    let policies = parts.surroundings.paths.config_folder().join("policies");
-    let folder = policy_folder(&parts.config(), &parts.surroundings.paths).unwrap_or(policies);
-    let (watched_file, watched_folder) = (file.clone(), folder.clone());
     let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-        let Ok(event) = event else { return };
-        if matches!(event.kind, EventKind::Access(_)) {
-            return;
-        }
-        for path in &event.paths {
-            let changed = if watched_file.as_ref() == Some(path) {
-                Changed::Configuration
-            } else if path.starts_with(&watched_folder) {
-                Changed::Policies
-            } else {
-                continue;
-            };
+        if let Ok(event) = event
+            && !matches!(event.kind, EventKind::Access(_))
+        {
             // nobody receives once the daemon stops
-            let _ = sender.send(changed);
+            let _ = sender.send(event.paths);
         }
     });
     let mut watcher = match watcher {
@@ -78,33 +58,48 @@ pub(super) async fn files(parts: Arc<Parts>, stop: CancellationToken) {
             return stop.cancelled().await;
         }
     };
-    let parents = [file.as_deref().and_then(Path::parent), folder.parent(), Some(folder.as_path())];
-    for watched in parents.into_iter().flatten().filter(|path| path.is_dir()) {
-        if let Err(error) = watcher.watch(watched, RecursiveMode::NonRecursive) {
-            tracing::warn!(folder = %watched.display(), %error, "a folder can't be watched: `valetkey reload` takes changes");
-        }
-    }
+    let file = match &parts.place {
+        Place::File(file) => file.clone(),
+        Place::Defaults { would_be } => would_be.clone(),
+    };
+    let mut watched = HashSet::new();
     loop {
+        let folder = policies_of(&parts);
+        for path in [file.parent(), folder.parent(), Some(folder.as_path())].into_iter().flatten() {
+            if path.is_dir() && watched.insert(path.to_owned()) {
+                watch(&mut watcher, path);
+            }
+        }
         let first = tokio::select! {
             () = stop.cancelled() => return,
-            changed = changes.recv() => changed,
+            paths = changes.recv() => paths,
         };
-        let Some(mut changed) = first else { return stop.cancelled().await };
+        let Some(mut paths) = first else { return stop.cancelled().await };
         tokio::time::sleep(limits::RELOAD_GATHER).await;
-        while let Ok(next) = changes.try_recv() {
-            if next == Changed::Configuration {
-                changed = next;
-            }
+        while let Ok(more) = changes.try_recv() {
+            paths.extend(more);
         }
-        if folder.is_dir() {
-            // a folder that was made only now
-            let _ = watcher.watch(&folder, RecursiveMode::NonRecursive);
+        if paths.contains(&folder) {
+            // made anew: the watch on the old one is gone with it
+            watched.remove(&folder);
         }
-        match changed {
-            Changed::Configuration => {
-                let _ = parts.reload().await;
-            }
-            Changed::Policies => parts.reload_policies().await,
+        if paths.contains(&file) {
+            // told in the log, and by `valetkey status`
+            let _ = parts.reload().await;
+        } else if paths.iter().any(|path| path.starts_with(&folder)) {
+            parts.reload_policies().await;
         }
+    }
+}
+
+/// The folder in force, or the one that would be if it were made.
+fn policies_of(parts: &Parts) -> PathBuf {
+    let paths = &parts.surroundings.paths;
+    policy_folder(&parts.config(), paths).unwrap_or_else(|| paths.config_folder().join("policies"))
+}
+
+fn watch(watcher: &mut RecommendedWatcher, folder: &Path) {
+    if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+        tracing::warn!(folder = %folder.display(), %error, "a folder can't be watched: `valetkey reload` takes changes");
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
+use std::task::ready;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,7 +36,9 @@ pub struct Stream {
     counter: Option<Arc<AtomicU64>>,
     trailers: Trailers,
     idle_max: Duration,
-    idle: Option<Pin<Box<Sleep>>>,
+    /// One for the whole body: frames only note that they came, and a deadline that passes looks.
+    deadline: Option<Pin<Box<Sleep>>>,
+    moved: bool,
     carrier: Option<Box<dyn Carrier>>,
 }
 
@@ -69,12 +72,13 @@ pub enum BodyFailed {
 }
 
 impl Body {
-    /// A stream that gives up after `idle_max` without a frame.
+    /// A stream that gives up when no frame has come for `idle_max`, and at the latest after twice that.
     pub fn stream(incoming: Incoming, trailers: Trailers, idle_max: Duration) -> Self {
         if incoming.is_end_stream() {
             return Self::Empty;
         }
-        let stream = Stream { incoming, counter: None, trailers, idle_max, idle: None, carrier: None };
+        let stream =
+            Stream { incoming, counter: None, trailers, idle_max, deadline: None, moved: false, carrier: None };
         Self::Stream(Box::new(stream))
     }
 
@@ -157,7 +161,7 @@ impl Stream {
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(BodyFailed::Broken(error)))),
                 Poll::Ready(Some(Ok(frame))) => frame,
             };
-            self.idle = None;
+            self.moved = true;
             if let (Some(data), Some(counter)) = (frame.data_ref(), &self.counter) {
                 counter.fetch_add(u64::try_from(data.len()).unwrap_or(0), Ordering::Relaxed);
             }
@@ -190,8 +194,17 @@ impl Stream {
 
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
         let idle_max = self.idle_max;
-        let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle_max)));
-        idle.as_mut().poll(cx).map(|()| Some(Err(BodyFailed::Idle(idle_max))))
+        let deadline = self.deadline.get_or_insert_with(|| {
+            self.moved = false;
+            Box::pin(tokio::time::sleep(idle_max))
+        });
+        loop {
+            ready!(deadline.as_mut().poll(cx));
+            if !std::mem::take(&mut self.moved) {
+                return Poll::Ready(Some(Err(BodyFailed::Idle(idle_max))));
+            }
+            deadline.set(tokio::time::sleep(idle_max));
+        }
     }
 }
 
@@ -200,3 +213,6 @@ impl fmt::Debug for Stream {
         f.debug_struct("Stream").field("trailers", &self.trailers).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

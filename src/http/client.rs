@@ -2,6 +2,7 @@
 //!
 //! Small answers only, read whole within a bound; never follows a redirect; one connection per request.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,9 +29,19 @@ use crate::model::Scheme;
 /// Sends a request and reads the whole answer. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
+    dial: Option<Arc<dyn Dial>>,
     tls: Arc<ClientConfig>,
     timeout: Duration,
     answer_bytes_max: usize,
+}
+
+/// Another way to a server than a plain connection, such as a proxy that the network requires.
+pub trait Dial: Send + Sync {
+    /// A connected stream.
+    fn dial<'a>(
+        &'a self,
+        authority: &'a Authority,
+    ) -> Pin<Box<dyn Future<Output = std::io::Result<TcpStream>> + Send + 'a>>;
 }
 
 /// Why there is no answer. Says no header, body or query.
@@ -82,7 +93,12 @@ pub enum Failed {
 impl Client {
     /// `tls` verifies servers; `timeout` bounds the whole request, `answer_bytes_max` the answer's body.
     pub fn new(tls: Arc<ClientConfig>, timeout: Duration, answer_bytes_max: usize) -> Self {
-        Self { tls, timeout, answer_bytes_max }
+        Self { dial: None, tls, timeout, answer_bytes_max }
+    }
+
+    /// The same client, which reaches servers by `dial`.
+    pub fn through(self, dial: Arc<dyn Dial>) -> Self {
+        Self { dial: Some(dial), ..self }
     }
 
     /// Sends `request`, whose URI is absolute, and reads the answer. Any status is an answer.
@@ -104,9 +120,11 @@ impl Client {
     ) -> Result<Response<Bytes>, Failed> {
         let name = || authority.to_string();
         let host = authority.host.as_str().trim_matches(['[', ']']);
-        let tcp = TcpStream::connect((host, authority.port))
-            .await
-            .map_err(|source| Failed::Connect { authority: name(), source })?;
+        let tcp = match &self.dial {
+            Some(dial) => dial.dial(authority).await,
+            None => TcpStream::connect((host, authority.port)).await,
+        };
+        let tcp = tcp.map_err(|source| Failed::Connect { authority: name(), source })?;
         let _ = tcp.set_nodelay(true);
         match scheme {
             Scheme::Http => self.exchange(tcp, authority, request).await,

@@ -2,11 +2,14 @@
 //! one outbound client.
 
 mod body;
+mod chunks;
 mod client;
 mod form;
 mod framing;
+mod gate;
 pub mod guard;
 pub mod headers;
+mod messages;
 mod server;
 mod strict;
 
@@ -15,11 +18,12 @@ pub use body::BodyFailed;
 pub use body::Carrier;
 pub use body::Trailers;
 pub use client::Client;
+pub use client::Dial;
 pub use client::Failed;
 pub use form::Form;
 pub use form::form_encode;
 pub use framing::Violation;
+pub use gate::Gate;
 pub use guard::Malformed;
 pub use server::serve;
-pub use strict::Gate;
 pub use strict::Strict;

@@ -1,12 +1,16 @@
 //! Serves a router of the daemon's own: the zone, and whoami. HTTP/1, on loopback, with TLS or without.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use hyper::Request;
+use hyper::Response;
+use hyper::StatusCode;
 use hyper::body::Incoming;
+use hyper::header::HOST;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -22,8 +26,19 @@ use tower::Service as _;
 
 use crate::limits;
 
-/// Serves `router` until `stop`; requests under way are finished.
-pub async fn serve(listener: TcpListener, tls: Option<Arc<ServerConfig>>, router: Router, stop: CancellationToken) {
+/// Serves `router` until `stop`; requests under way are finished. Only requests for the listener's own address, for
+/// `localhost` or for `name` are answered: a web page whose name was rebound to this address asks for another.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    name: Option<&'static str>,
+    router: Router,
+    stop: CancellationToken,
+) {
+    let names: Arc<[String]> = match listener.local_addr() {
+        Ok(address) => own_names(address, name).into(),
+        Err(_) => Arc::default(),
+    };
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -37,15 +52,15 @@ pub async fn serve(listener: TcpListener, tls: Option<Arc<ServerConfig>>, router
             continue;
         };
         let _ = stream.set_nodelay(true);
-        let (router, stop) = (router.clone(), stop.clone());
+        let (router, names, stop) = (router.clone(), Arc::clone(&names), stop.clone());
         match &tls {
-            None => _ = connections.spawn(converse(stream, router, stop)),
+            None => _ = connections.spawn(converse(stream, router, names, stop)),
             Some(tls) => {
                 let acceptor = TlsAcceptor::from(Arc::clone(tls));
                 connections.spawn(async move {
                     let shaken = tokio::time::timeout(limits::AGENT_TLS_TIMEOUT, acceptor.accept(stream)).await;
                     if let Ok(Ok(stream)) = shaken {
-                        converse(stream, router, stop).await;
+                        converse(stream, router, names, stop).await;
                     }
                 });
             }
@@ -55,13 +70,35 @@ pub async fn serve(listener: TcpListener, tls: Option<Arc<ServerConfig>>, router
     let _ = tokio::time::timeout(limits::OWN_SERVER_DRAIN_TIMEOUT, connections.wait()).await;
 }
 
-async fn converse<S>(stream: S, router: Router, stop: CancellationToken)
+fn own_names(address: SocketAddr, name: Option<&str>) -> Vec<String> {
+    let port = address.port();
+    let local = [address.to_string(), format!("localhost:{port}")].into_iter();
+    let named = name.map(|name| [name.to_owned(), format!("{name}:443"), format!("{name}:{port}")]);
+    local.chain(named.into_iter().flatten()).collect()
+}
+
+/// Whether the request is for one of ours (RFC 9110 §7.4).
+fn is_for(names: &[String], request: &Request<Incoming>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
+    names.iter().any(|name| host.as_bytes().eq_ignore_ascii_case(name.as_bytes()))
+}
+
+async fn converse<S>(stream: S, router: Router, names: Arc<[String]>, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
         let mut router = router.clone();
-        async move { Ok::<_, Infallible>(router.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
+        let misdirected = !is_for(&names, &request);
+        async move {
+            if misdirected {
+                let mut answer = Response::new(Body::empty());
+                *answer.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+                return Ok(answer);
+            }
+            Ok::<_, Infallible>(router.call(request.map(Body::new)).await.unwrap_or_else(|never| match never {}))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

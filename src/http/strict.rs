@@ -7,14 +7,16 @@
 //! spell in exactly one way. It changes no byte: what it permits reaches hyper as it came.
 //!
 //! A request that may switch the connection (CONNECT, Upgrade) parks the stream until [`Gate::proceed`]
-//! says that it did not; what came behind it is kept, and handed out by [`Strict::into_inner`] if it did.
+//! says that this very request did not; what came behind it is kept, and handed out by [`Strict::into_inner`] if
+//! it did.
+//!
+//! Bytes that are no request, behind requests that were, end the stream without an error: hyper would drop an
+//! answer that is under way. [`Gate::is_broken`] tells who serves the connection to let it finish and leave.
 
 use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::task::Poll;
 use std::task::ready;
@@ -22,25 +24,21 @@ use std::task::ready;
 use bytes::Buf as _;
 use bytes::Bytes;
 use bytes::BytesMut;
-use futures_util::task::AtomicWaker;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 
-use crate::http::framing::Chunks;
-use crate::http::framing::Framing;
+use crate::http::Gate;
 use crate::http::framing::Violation;
-use crate::http::framing::read_head;
+use crate::http::messages::Messages;
 use crate::limits;
 
 /// A stream that passes HTTP/1 requests on only while they can be read in one way.
 #[derive(Debug)]
 pub struct Strict<S> {
     stream: S,
-    state: State,
-    /// The head so far, where it came in more than one piece.
-    partial: Vec<u8>,
+    messages: Messages,
     /// Read from the socket, not yet passed on.
     held: BytesMut,
     gate: Arc<Gate>,
@@ -48,40 +46,12 @@ pub struct Strict<S> {
     head_deadline: Option<Pin<Box<Sleep>>>,
 }
 
-/// Tells a parked stream to go on as HTTP.
-#[derive(Debug, Default)]
-pub struct Gate {
-    parked: AtomicBool,
-    reader: AtomicWaker,
-}
-
-impl Gate {
-    /// The request that asked for another protocol was answered without switching.
-    pub fn proceed(&self) {
-        if self.parked.swap(false, Ordering::AcqRel) {
-            self.reader.wake();
-        }
-    }
-
-    fn is_parked(&self) -> bool {
-        self.parked.load(Ordering::Acquire)
-    }
-}
-
-#[derive(Debug)]
-enum State {
-    Head,
-    Length(u64),
-    Chunked(Chunks),
-}
-
 impl<S> Strict<S> {
     /// Guards `stream` from its first byte.
     pub fn new(stream: S) -> Self {
         Self {
             stream,
-            state: State::Head,
-            partial: Vec::new(),
+            messages: Messages::default(),
             held: BytesMut::new(),
             gate: Arc::default(),
             violation: None,
@@ -89,7 +59,7 @@ impl<S> Strict<S> {
         }
     }
 
-    /// To be told when a request that could have switched protocols did not.
+    /// To be told when a request that could have switched protocols did not, and to tell how the stream is.
     pub fn gate(&self) -> Arc<Gate> {
         Arc::clone(&self.gate)
     }
@@ -106,71 +76,18 @@ impl<S> Strict<S> {
 
     /// How many of `bytes` may go on. Fewer than all of them leaves the rest to be held.
     fn judge(&mut self, bytes: &[u8]) -> usize {
-        let mut passed = 0;
-        while let Some(rest) = bytes.get(passed..).filter(|rest| !rest.is_empty()) {
-            if self.gate.is_parked() {
-                break;
-            }
-            let taken = match &mut self.state {
-                State::Head => self.judge_head(rest),
-                State::Length(left) => {
-                    let taken = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
-                    *left -= u64::try_from(taken).unwrap_or(0);
-                    if *left == 0 {
-                        self.state = State::Head;
-                    }
-                    Ok(taken)
-                }
-                State::Chunked(chunks) => chunks.read(rest).map(|(taken, ended)| {
-                    if ended {
-                        self.state = State::Head;
-                    }
-                    taken
-                }),
-            };
-            match taken {
-                Ok(taken) => passed += taken,
-                Err(violation) => {
-                    self.violation = Some(violation);
-                    break;
-                }
-            }
+        let heads = self.messages.heads();
+        let (passed, violation) = self.messages.follow(bytes, &self.gate);
+        self.violation = violation;
+        if self.messages.heads() != heads {
+            self.head_deadline = None;
         }
         passed
     }
 
-    fn judge_head(&mut self, rest: &[u8]) -> Result<usize, Violation> {
-        let before = self.partial.len();
-        let whole = if before == 0 {
-            read_head(rest, 0)?
-        } else {
-            self.partial.extend_from_slice(rest);
-            read_head(&self.partial, before)?
-        };
-        let Some((length, framing)) = whole else {
-            if before == 0 {
-                self.partial.extend_from_slice(rest);
-            }
-            return Ok(rest.len());
-        };
-        self.partial = Vec::new();
-        self.head_deadline = None;
-        self.state = match framing {
-            Framing::None => State::Head,
-            Framing::Switch => {
-                self.gate.parked.store(true, Ordering::Release);
-                State::Head
-            }
-            Framing::Length(0) => State::Head,
-            Framing::Length(length) => State::Length(length),
-            Framing::Chunked => State::Chunked(Chunks::default()),
-        };
-        Ok(length - before)
-    }
-
     /// A head that has begun must end within its time.
     fn poll_head_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.partial.is_empty() {
+        if !self.messages.is_within_head() {
             return Poll::Pending;
         }
         let deadline =
@@ -182,14 +99,11 @@ impl<S> Strict<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        if this.violation.is_some() {
-            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        if let Some(violation) = this.violation {
+            return this.end(violation);
         }
-        if this.gate.is_parked() {
-            this.gate.reader.register(cx.waker());
-            if this.gate.is_parked() {
-                return Poll::Pending;
-            }
+        if this.gate.stays_parked(cx) {
+            return Poll::Pending;
         }
         if !this.held.is_empty() {
             let held = std::mem::take(&mut this.held);
@@ -206,13 +120,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
             Poll::Pending => {
                 ready!(this.poll_head_deadline(cx));
                 this.violation = Some(Violation::Stalled);
-                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                return this.end(Violation::Stalled);
             }
         }
         let read = buf.filled().len() - before;
         if read == 0 {
             return Poll::Ready(Ok(()));
         }
+        this.gate.hear();
         let passed = this.judge(buf.filled().get(before..).unwrap_or_default());
         if passed < read {
             this.held.extend_from_slice(buf.filled().get(before + passed..).unwrap_or_default());
@@ -226,13 +141,23 @@ impl<S> Strict<S> {
     /// Zero bytes would mean the end of the stream, so that nothing passed is an error or a wait.
     fn after(&mut self, passed: usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match (passed, self.violation) {
-            (0, Some(_)) => Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+            (0, Some(violation)) => self.end(violation),
             (0, None) => {
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
             _ => Poll::Ready(Ok(())),
         }
+    }
+
+    /// A broken body is an error for its request. Behind other requests, which may not be answered yet, a broken
+    /// head is a silence, of which the gate tells.
+    fn end(&self, violation: Violation) -> Poll<io::Result<()>> {
+        if violation == Violation::Chunk || self.messages.heads() == 0 {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        self.gate.break_off();
+        Poll::Pending
     }
 }
 
@@ -245,8 +170,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    /// Whoever gets the stream back ends it: there may be a last word to say.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -261,3 +187,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -122,6 +122,7 @@ fn spell(raw: &str, forms: PathForms) -> Result<String, AmbiguousPath> {
                         }
                     }
                     b'/' if !forms.encoded_slash => return Err(AmbiguousPath::EncodedSlash),
+                    b';' if !forms.semicolon => return Err(AmbiguousPath::Semicolon),
                     b'\\' | 0..=0x1f | 0x7f => return Err(AmbiguousPath::EncodedControl),
                     _ => {}
                 }
@@ -236,6 +237,7 @@ mod tests {
             ("/a/%2e%2E/b", DotSegment),
             ("/.", DotSegment),
             ("/a/.%2e", DotSegment),
+            ("/a%3Bb", Semicolon),
             ("/a//b", EmptySegment),
             ("//", EmptySegment),
             ("/a;b", Semicolon),

@@ -22,11 +22,24 @@ pub enum NotHardened {
 pub fn harden() -> Result<(), NotHardened> {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     forbid_dumps()?;
+    raise_descriptors();
     let nothing = Rlimit { current: Some(0), maximum: Some(0) };
     if rustix::process::getrlimit(Resource::Core) == nothing {
         return Ok(());
     }
     rustix::process::setrlimit(Resource::Core, nothing).map_err(|error| NotHardened::Core(error.into()))
+}
+
+/// How many files and sockets this process may have open.
+pub fn descriptors() -> u64 {
+    rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// A shell's soft limit of 1024 is for programs that use select(2). Where it can't be raised the daemon serves
+/// fewer connections.
+fn raise_descriptors() {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 #[cfg(target_os = "linux")]

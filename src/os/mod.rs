@@ -26,6 +26,7 @@ pub use folder::private_append;
 pub use folder::private_folder;
 pub use folder::replace_private;
 pub use harden::NotHardened;
+pub use harden::descriptors;
 pub use harden::harden;
 pub use paths::Paths;
 pub use peer::PeerProcess;

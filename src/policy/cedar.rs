@@ -149,7 +149,7 @@ impl Snapshot {
     /// One evaluation. Whatever goes wrong on the way is a denial.
     fn ask(&self, session: &Session, subject: &Subject, action: Action, facts: &Facts<'_>) -> Verdict {
         let refused = |denied| Verdict { denied: Some(denied), policies: Arc::new([]) };
-        let (Some(entities), Ok(context)) = (self.principal(session), self.context(session, facts)) else {
+        let (Some(entities), Some(context)) = (self.principal(session), self.context(session, facts)) else {
             return refused(DenialReason::PolicyError);
         };
         let resource_type = match subject {
@@ -166,7 +166,8 @@ impl Snapshot {
         let Ok(request) = request else { return refused(DenialReason::PolicyError) };
         let response = self.authorizer.is_authorized(&request, &self.set, &entities);
         let reasons = response.diagnostics().reason();
-        let policies: Arc<[PolicyId]> = reasons.filter_map(|id| PolicyId::parse(&id.to_string()).ok()).collect();
+        let policies: Arc<[PolicyId]> =
+            reasons.filter_map(|id| PolicyId::parse(AsRef::<str>::as_ref(id)).ok()).collect();
         let mut failed = response.diagnostics().errors().peekable();
         let denied = if failed.peek().is_some() {
             for error in failed {
@@ -211,7 +212,7 @@ impl Snapshot {
     }
 
     /// Only what the set reads; the rest could not be seen by it.
-    fn context(&self, session: &Session, facts: &Facts<'_>) -> Result<Context, cedar_policy::ContextCreationError> {
+    fn context(&self, session: &Session, facts: &Facts<'_>) -> Option<Context> {
         let Reads { method, path, host, scheme, port, session: by_session, user, time } = self.reads;
         let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
         let pairs = [
@@ -224,7 +225,7 @@ impl Snapshot {
             user.then(|| ("user", text(session.user().as_str()))),
             time.then(|| ("time", RestrictedExpression::new_datetime(facts.time.to_string()))),
         ];
-        Context::from_pairs(pairs.into_iter().flatten().map(|(name, value)| (name.to_owned(), value)))
+        Context::from_pairs(pairs.into_iter().flatten().map(|(name, value)| (name.to_owned(), value))).ok()
     }
 }
 

@@ -20,13 +20,15 @@ pub struct Facts<'a> {
     pub path: &'a str,
     /// When the request was received.
     pub time: Timestamp,
+    /// Whether it asks for a WebSocket, which carries anything both ways once it is open.
+    pub websocket: bool,
 }
 
 impl Facts<'_> {
-    /// `read` for GET, HEAD and OPTIONS, `write` for the rest.
+    /// `read` for GET, HEAD and OPTIONS, `write` for the rest and for a WebSocket.
     pub fn action(&self) -> Action {
         match *self.method {
-            Method::GET | Method::HEAD | Method::OPTIONS => Action::Read,
+            Method::GET | Method::HEAD | Method::OPTIONS if !self.websocket => Action::Read,
             _ => Action::Write,
         }
     }

@@ -10,8 +10,6 @@ mod source;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-
 pub use cedar::NotAPolicySet;
 pub use facts::Facts;
 pub use permit::Action;
@@ -31,32 +29,26 @@ use crate::policy::cedar::Snapshot;
 use crate::policy::permit::Subject;
 use crate::resource::Resource;
 
-/// Decides. Holds the policy set in force; a reload replaces it whole or not at all.
+/// Decides. Immutable: a changed set is another one, and each request is decided by one.
 #[derive(Debug)]
-pub struct Policy {
-    current: ArcSwap<Snapshot>,
+pub struct PolicySet {
+    snapshot: Snapshot,
 }
 
-impl Policy {
+impl PolicySet {
     /// Parses and validates the whole set; a set with any fault is refused with all of its faults.
-    pub fn new(texts: &[PolicyText]) -> Result<Self, NotAPolicySet> {
-        Ok(Self { current: ArcSwap::from_pointee(Snapshot::parse(texts)?) })
+    pub fn parse(texts: &[PolicyText]) -> Result<Self, NotAPolicySet> {
+        Ok(Self { snapshot: Snapshot::parse(texts)? })
     }
 
-    /// Puts another set in force from the next request on; where it has faults, the old one stays.
-    pub fn replace(&self, texts: &[PolicyText]) -> Result<(), NotAPolicySet> {
-        self.current.store(Arc::new(Snapshot::parse(texts)?));
-        Ok(())
+    /// Names the set.
+    pub fn hash(&self) -> &PolicySetHash {
+        &self.snapshot.hash
     }
 
-    /// The set in force.
-    pub fn hash(&self) -> PolicySetHash {
-        self.current.load().hash.clone()
-    }
-
-    /// How many policies are in force.
+    /// How many policies it has.
     pub fn count(&self) -> usize {
-        self.current.load().count
+        self.snapshot.count
     }
 
     /// May the session do this to the resource?
@@ -76,11 +68,18 @@ impl Policy {
     }
 
     /// Opening the TLS of a host that a resource claims needs no policy: each request inside is decided by
-    /// itself, and no byte is sent before that.
+    /// itself, and none is sent before that.
     pub fn open(&self, session: &Arc<Session>, host: &Authority) -> Permit {
-        let snapshot = self.current.load();
         let subject = Subject::Host(host.clone());
-        Permit::new(Arc::clone(session), subject, Action::Open, Arc::new([]), snapshot.hash.clone())
+        Permit::new(Arc::clone(session), subject, Action::Open, Arc::new([]), self.snapshot.hash.clone())
+    }
+
+    /// Whether the session could be permitted anything at all on the resource's front page: reason enough to dial
+    /// while its first request is on the way, and no decision.
+    pub fn might_permit(&self, session: &Arc<Session>, resource: &Arc<Resource>, facts: &Facts<'_>) -> bool {
+        let subject = Subject::Resource(Arc::clone(resource));
+        let permits = |action| self.snapshot.evaluate(session, &subject, action, facts).denied.is_none();
+        permits(Action::Read) || permits(Action::Write)
     }
 
     fn judge(
@@ -90,12 +89,14 @@ impl Policy {
         action: Action,
         facts: &Facts<'_>,
     ) -> Result<Permit, Denial> {
-        let snapshot = self.current.load();
-        let verdict = snapshot.evaluate(session, &subject, action, facts);
-        let policies = Arc::clone(&verdict.policies);
+        let verdict = self.snapshot.evaluate(session, &subject, action, facts);
+        let (policies, policy_set) = (Arc::clone(&verdict.policies), self.snapshot.hash.clone());
         match verdict.denied {
-            None => Ok(Permit::new(Arc::clone(session), subject, action, policies, snapshot.hash.clone())),
-            Some(reason) => Err(Denial { reason, action, policies, policy_set: snapshot.hash.clone() }),
+            None => Ok(Permit::new(Arc::clone(session), subject, action, policies, policy_set)),
+            Some(reason) => {
+                let (agent, subject) = (session.agent().clone(), subject.to_string());
+                Err(Denial { reason, agent, action, subject, policies, policy_set })
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::agent::Session;
+use crate::model::AgentName;
 use crate::model::Authority;
 use crate::model::PolicyId;
 use crate::resource::Resource;
@@ -55,8 +56,12 @@ impl fmt::Debug for PolicySetHash {
 pub struct Denial {
     /// Why.
     pub reason: DenialReason,
+    /// Who asked.
+    pub agent: AgentName,
     /// What was asked.
     pub action: Action,
+    /// Of what, as policies name it: `Resource::"…"` or `Host::"…"`.
+    pub subject: String,
     /// The policies that forbade it; none where nothing permitted it.
     pub policies: Arc<[PolicyId]>,
     /// The set that was asked.
@@ -91,6 +96,15 @@ pub struct Permit {
 pub(crate) enum Subject {
     Resource(Arc<Resource>),
     Host(Authority),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resource(resource) => write!(f, "Resource::\"{}\"", resource.identifier),
+            Self::Host(authority) => write!(f, "Host::\"{authority}\""),
+        }
+    }
 }
 
 impl Permit {

@@ -17,8 +17,8 @@ use crate::resource::HostPattern;
 use crate::resource::PrivateAddresses;
 use crate::resource::Source;
 
-fn policy(text: &str) -> Result<Policy, NotAPolicySet> {
-    Policy::new(&[PolicyText { name: "test.cedar".to_owned(), text: text.to_owned() }])
+fn policy(text: &str) -> Result<PolicySet, NotAPolicySet> {
+    PolicySet::parse(&[PolicyText { name: "test.cedar".to_owned(), text: text.to_owned() }])
 }
 
 fn session(agent: &str) -> Arc<Session> {
@@ -34,6 +34,7 @@ fn session(agent: &str) -> Arc<Session> {
 
 fn resource(identifier: &str) -> Arc<Resource> {
     Arc::new(Resource {
+        instance: crate::resource::ResourceInstance::next(),
         identifier: ResourceId::parse(identifier).unwrap(),
         scheme: Scheme::Https,
         hosts: vec![HostPattern::parse("api.example.com").unwrap()],
@@ -50,7 +51,7 @@ fn resource(identifier: &str) -> Arc<Resource> {
     })
 }
 
-fn ask(policy: &Policy, agent: &str, method: Method, path: &str, seconds: i64) -> Result<Vec<String>, DenialReason> {
+fn ask(policy: &PolicySet, agent: &str, method: Method, path: &str, seconds: i64) -> Result<Vec<String>, DenialReason> {
     let authority = Authority::parse("api.example.com:443").unwrap();
     let facts = Facts {
         method: &method,
@@ -58,6 +59,7 @@ fn ask(policy: &Policy, agent: &str, method: Method, path: &str, seconds: i64) -
         authority: &authority,
         path,
         time: Timestamp::from_seconds(seconds),
+        websocket: false,
     };
     let decision = policy.decide(&session(agent), &resource("https://api.example.com"), &facts);
     decision.map(|permit| permit.policies().iter().map(ToString::to_string).collect()).map_err(|denial| denial.reason)
@@ -108,7 +110,7 @@ fn a_set_that_reads_the_time_is_never_answered_from_memory() {
 
 #[test]
 fn tunnels_are_another_action_on_another_type() {
-    let policy = Policy::new(&builtin()).unwrap();
+    let policy = PolicySet::parse(&builtin()).unwrap();
     let host = Authority::parse("example.com:443").unwrap();
     let facts = Facts {
         method: &Method::CONNECT,
@@ -116,6 +118,7 @@ fn tunnels_are_another_action_on_another_type() {
         authority: &host,
         path: "",
         time: Timestamp::from_millis(0),
+        websocket: false,
     };
     let permit = policy.decide_tunnel(&session("curl"), &host, &facts).unwrap();
     assert_eq!(permit.action(), Action::Connect);
@@ -124,20 +127,32 @@ fn tunnels_are_another_action_on_another_type() {
 }
 
 #[test]
-fn all_faults_are_told_at_once_and_the_old_set_stays() {
+fn all_faults_are_told_at_once() {
     let faults = policy("permit (principal, action, resource) when { context.nope };\n@id(\"a b\") permit (principal, action, resource);")
         .unwrap_err()
         .faults;
     assert!(faults.iter().any(|fault| fault.contains("nope")), "{faults:?}");
     assert!(faults.iter().any(|fault| fault.contains("a b")), "{faults:?}");
 
-    let policy = policy("permit (principal, action, resource);").unwrap();
-    let hash = policy.hash();
-    let broken = PolicyText { name: "x.cedar".to_owned(), text: "permit (\n  principal,,".to_owned() };
-    let faults = policy.replace(&[broken]).unwrap_err().faults;
-    assert!(faults[0].starts_with("x.cedar: 2:"), "{faults:?}");
-    assert_eq!(policy.hash(), hash);
-    assert!(ask(&policy, "curl", Method::GET, "/", 0).is_ok());
+    let faults = policy("permit (\n  principal,,").unwrap_err().faults;
+    assert!(faults[0].starts_with("test.cedar: 2:"), "{faults:?}");
+}
+
+#[test]
+fn a_websocket_is_a_write_whatever_its_method() {
+    let policy = policy(r#"permit (principal, action == Action::"read", resource);"#).unwrap();
+    let authority = Authority::parse("api.example.com:443").unwrap();
+    let facts = |websocket| Facts {
+        method: &Method::GET,
+        scheme: Scheme::Https,
+        authority: &authority,
+        path: "/",
+        time: Timestamp::from_millis(0),
+        websocket,
+    };
+    let resource = resource("https://api.example.com");
+    assert!(policy.decide(&session("curl"), &resource, &facts(false)).is_ok());
+    assert!(policy.decide(&session("curl"), &resource, &facts(true)).is_err());
 }
 
 #[test]

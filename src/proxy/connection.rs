@@ -1,69 +1,78 @@
 //! One connection to the proxy's port: CONNECT opens a tunnel, an absolute-form request is carried.
 
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
 use hyper::Method;
 use hyper::Request;
 use hyper::Response;
+use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::header::PROXY_AUTHORIZATION;
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use crate::agent::Session;
+use crate::agent::Unidentified;
 use crate::audit::Entry;
 use crate::broker::Knock;
+use crate::broker::Presented;
 use crate::broker::Way;
-use crate::http::Malformed;
 use crate::http::Strict;
 use crate::http::guard;
+use crate::limits;
 use crate::model::Authority;
 use crate::proxy::Entrance;
 use crate::proxy::Proxy;
+use crate::proxy::carried::Carried;
 use crate::proxy::http1;
+use crate::proxy::http1::Served;
 use crate::proxy::intercept;
 use crate::proxy::recorded::Recorded;
 use crate::proxy::reply;
+use crate::proxy::reply::Bridge;
 use crate::proxy::tunnel;
 use crate::upstream::Protocol;
 
-/// What a connection turns into once its CONNECT is answered.
-struct Opened {
-    authority: Authority,
-    way: Way,
-    entry: Entry,
+/// What a connection turns into.
+enum Opened {
+    /// A CONNECT was answered.
+    Way { authority: Authority, way: Way, entry: Entry },
+    /// A WebSocket in the clear.
+    WebSocket { bridge: Bridge, session: Arc<Session> },
 }
 
 impl Proxy {
     /// Serves one connection to its end.
     pub(super) async fn connection(self: Arc<Self>, stream: TcpStream, entrance: Entrance) {
-        let stream = Strict::new(stream);
-        let gate = stream.gate();
-        let opened = Mutex::new(None);
-        let answer = |request| async {
-            let response = self.outer(request, &entrance, &opened).await;
-            if opened.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
-                gate.proceed();
+        let carried = Carried::default();
+        let answer = |request| self.outer(request, &entrance, &carried);
+        let serve = http1::serve(Strict::new(stream), answer, limits::HEAD_READ_TIMEOUT, &self.draining);
+        // a session that ends takes what is carried for it along
+        let Some(served) = carried.until_ended(serve).await else { return };
+        match served {
+            Served::Switched(opened, agent) => self.go_on(opened, agent).await,
+            Served::Unread(violation, parting) => {
+                let presented = entrance.presented(None);
+                let word = self.unread(&presented, reply::unread(None), violation).await;
+                parting.leave(&word, &self.draining).await;
             }
-            response
-        };
-        let stream = http1::serve(stream, answer, &self.draining).await;
-        if let Some(violation) = stream.violation() {
-            let presented = entrance.presented(None);
-            let answer = self.broker.refuse(&presented, reply::unread(None), violation.into()).await;
-            reply::last_word(stream, violation, answer).await;
-            return;
+            Served::Done(parting) => parting.leave(&[], &self.draining).await,
         }
-        let (stream, early) = stream.into_inner();
-        match opened.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            None => {}
-            Some(Opened { authority, way: Way::Intercept(session), entry }) => {
-                intercept::open(self, tunnel::Rewound::new(early, stream), session, authority, entry).await;
+    }
+
+    async fn go_on(self: Arc<Self>, opened: Opened, agent: tunnel::Rewound<TcpStream>) {
+        match opened {
+            Opened::Way { authority, way: Way::Intercept(session), entry } => {
+                intercept::open(self, agent, session, authority, entry).await;
             }
-            Some(Opened { way: Way::Tunnel(session, upstream), entry, .. }) => {
-                let agent = tunnel::Rewound::new(early, stream);
-                tunnel::pass(agent, upstream, &session, &self.draining, entry, hyper::StatusCode::OK).await;
+            Opened::Way { way: Way::Tunnel(session, upstream), entry, .. } => {
+                tunnel::pass(agent, upstream, &session, entry, StatusCode::OK).await;
+            }
+            Opened::WebSocket { bridge: Bridge { upgraded, entry }, session } => {
+                let upstream = TokioIo::new(upgraded);
+                let status = StatusCode::SWITCHING_PROTOCOLS;
+                tunnel::pass(agent, upstream, &session, entry, status).await;
             }
         }
     }
@@ -72,49 +81,59 @@ impl Proxy {
         &self,
         request: Request<Incoming>,
         entrance: &Entrance,
-        opened: &Mutex<Option<Opened>>,
-    ) -> Response<Recorded> {
+        carried: &Carried,
+    ) -> (Response<Recorded>, Option<Opened>) {
         let mut shown = request.headers().get_all(PROXY_AUTHORIZATION).iter();
         let presented = match (shown.next(), shown.next()) {
             (Some(_), Some(_)) => entrance.presented(Some(HeaderValue::from_static("repeated"))),
             (header, _) => entrance.presented(header.cloned()),
         };
         if *request.method() != Method::CONNECT {
-            return self.in_the_clear(request, presented).await;
+            return self.in_the_clear(request, presented, carried).await;
         }
         let authority = match guard::connect(&request) {
             Ok(authority) => authority,
             Err(malformed) => {
-                return self.malformed(&presented, reply::unread(Some(request.method())), malformed).await;
+                let opening = reply::unread(Some(request.method()));
+                return (self.malformed(&presented, opening, malformed).await, None);
             }
         };
         let admission = self.broker.admit(Knock { presented, authority: authority.clone() }).await;
         match admission.way {
-            Ok(way) => {
-                let opening = Opened { authority, way, entry: admission.entry };
-                *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(opening);
-                Response::new(Recorded::empty())
-            }
-            Err(refusal) => reply::refuse(&refusal, admission.entry, 0),
+            Ok(way) => (Response::new(Recorded::empty()), Some(Opened::Way { authority, way, entry: admission.entry })),
+            Err(refusal) => (reply::refuse(&refusal, admission.entry, 0), None),
         }
     }
 
     async fn in_the_clear(
         &self,
         request: Request<Incoming>,
-        presented: crate::broker::Presented,
-    ) -> Response<Recorded> {
+        presented: Presented,
+        carried: &Carried,
+    ) -> (Response<Recorded>, Option<Opened>) {
+        let session = self.session_of(&presented);
+        let presented = match &session {
+            Some(session) => {
+                carried.for_session(session);
+                Presented::Session(Arc::clone(session))
+            }
+            None => presented,
+        };
         let destination = guard::in_the_clear(&request, |authority| self.broker.path_forms(authority));
-        self.carry(request, presented, destination, Protocol::Http1).await.0
+        let (response, bridge) = self.carry(request, presented, destination, Protocol::Http1).await;
+        let opened = bridge.zip(session).map(|(bridge, session)| Opened::WebSocket { bridge, session });
+        (response, opened)
     }
 
-    pub(super) async fn malformed(
-        &self,
-        presented: &crate::broker::Presented,
-        opening: crate::audit::Opening,
-        malformed: Malformed,
-    ) -> Response<Recorded> {
-        let answer = self.broker.refuse(presented, opening, malformed).await;
-        reply::respond(answer, &Method::GET).0
+    /// Whose end will be the request's end. Whether the request is permitted is not said with it: the broker
+    /// identifies again, and refuses who is nobody.
+    fn session_of(&self, presented: &Presented) -> Option<Arc<Session>> {
+        match presented {
+            Presented::Session(session) => Some(Arc::clone(session)),
+            Presented::Basic(header) => match self.broker.agents.identify_basic(header.as_ref()) {
+                Err(Unidentified::Missing) => self.broker.agents.anonymous(),
+                identified => identified.ok(),
+            },
+        }
     }
 }

@@ -2,42 +2,32 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::AtomicU64;
 
 use hyper::Request;
 use hyper::Response;
 use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::server::conn::http2;
-use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::rt::TokioTimer;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-use tokio_util::task::TaskTracker;
 
 use crate::agent::Session;
 use crate::audit::Completion;
 use crate::audit::Entry;
 use crate::audit::Opening;
 use crate::audit::Outcome;
-use crate::broker::Arrival;
 use crate::broker::Presented;
-use crate::http::Body;
-use crate::http::Malformed;
 use crate::http::Strict;
-use crate::http::Trailers;
 use crate::http::guard;
 use crate::limits;
 use crate::model::Authority;
-use crate::model::Destination;
 use crate::model::Host;
 use crate::proxy::Proxy;
 use crate::proxy::http1;
+use crate::proxy::http1::Served;
+use crate::proxy::http2;
 use crate::proxy::recorded::Recorded;
 use crate::proxy::reply;
 use crate::proxy::reply::Bridge;
@@ -84,7 +74,8 @@ where
             return;
         }
     };
-    let ended = session.ended().clone();
+    // of its own, so that the connections of a session don't queue at one lock whenever they are polled
+    let ended = session.ended().child_token();
     let tunnel = Arc::new(Tunnel { proxy, session, authority });
     // A session that ends takes its connections with it, in the middle of whatever they carry.
     let serve = async {
@@ -93,10 +84,9 @@ where
             _ => tunnel.http1(stream).await,
         }
     };
-    match ended.run_until_cancelled(serve).await {
-        Some(()) => complete(entry, Outcome::Intercepted, None),
-        None => complete(entry, Outcome::Aborted, Some("session-ended")),
-    }
+    let cut = ended.run_until_cancelled(serve).await.is_none();
+    // a request that was cut off says so in its own record
+    complete(entry, Outcome::Intercepted, cut.then_some("session-ended"));
 }
 
 /// The leaf is minted, and the upstream dialled, once the agent has said what it speaks and for whom.
@@ -136,35 +126,25 @@ struct Tunnel {
 }
 
 impl Tunnel {
-    async fn http1<S>(self: Arc<Self>, stream: TlsStream<S>)
+    async fn http1<S>(&self, stream: TlsStream<S>)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let stream = Strict::new(stream);
-        let gate = stream.gate();
-        let bridge = Mutex::new(None);
-        let answer = |request| async {
-            let (response, opened) = self.answer(request, Protocol::Http1).await;
-            match opened {
-                Some(opened) => *bridge.lock().unwrap_or_else(PoisonError::into_inner) = Some(opened),
-                None => gate.proceed(),
+        let draining = &self.proxy.draining;
+        let answer = |request| self.answer(request, Protocol::Http1);
+        match http1::serve(Strict::new(stream), answer, limits::KEPT_ALIVE_IDLE_TIMEOUT, draining).await {
+            Served::Switched(Bridge { upgraded, entry }, agent) => {
+                let upstream = TokioIo::new(upgraded);
+                let status = StatusCode::SWITCHING_PROTOCOLS;
+                tunnel::pass(agent, upstream, &self.session, entry, status).await;
             }
-            response
-        };
-        let stream = http1::serve(stream, answer, &self.proxy.draining).await;
-        if let Some(violation) = stream.violation() {
-            let presented = Presented::Session(Arc::clone(&self.session));
-            let opening = Opening { authority: Some(self.authority.clone()), ..reply::unread(None) };
-            let answer = self.proxy.broker.refuse(&presented, opening, violation.into()).await;
-            reply::last_word(stream, violation, answer).await;
-            return;
-        }
-        if let Some(Bridge { upgraded, entry }) = bridge.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            let (stream, early) = stream.into_inner();
-            let agent = tunnel::Rewound::new(early, stream);
-            let upstream = TokioIo::new(upgraded);
-            let status = StatusCode::SWITCHING_PROTOCOLS;
-            tunnel::pass(agent, upstream, &self.session, &self.proxy.draining, entry, status).await;
+            Served::Unread(violation, parting) => {
+                let presented = Presented::Session(Arc::clone(&self.session));
+                let opening = Opening { authority: Some(self.authority.clone()), ..reply::unread(None) };
+                let word = self.proxy.unread(&presented, opening, violation).await;
+                parting.leave(&word, draining).await;
+            }
+            Served::Done(parting) => parting.leave(&[], draining).await,
         }
     }
 
@@ -173,29 +153,11 @@ impl Tunnel {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let this = Arc::clone(&self);
-        let service = service_fn(move |request| {
+        let answer = move |request| {
             let this = Arc::clone(&this);
-            async move { Ok::<_, std::convert::Infallible>(this.answer(request, Protocol::Http2).await.0) }
-        });
-        let connection = http2::Builder::new(Tasks(self.proxy.tasks.clone()))
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
-            .max_header_list_size(u32::try_from(limits::HEAD_BYTES_MAX).unwrap_or(u32::MAX))
-            .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES)
-            .auto_date_header(false)
-            .serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = self.proxy.draining.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
+            async move { this.answer(request, Protocol::Http2).await.0 }
         };
-        if let Err(error) = ended {
-            tracing::debug!(%error, "an agent's connection ended");
-        }
+        http2::serve(stream, answer, self.proxy.tasks.clone(), &self.proxy.draining).await;
     }
 
     async fn answer(&self, request: Request<Incoming>, protocol: Protocol) -> (Response<Recorded>, Option<Bridge>) {
@@ -203,50 +165,5 @@ impl Tunnel {
         let destination = guard::in_tunnel(&request, &self.authority, forms);
         let presented = Presented::Session(Arc::clone(&self.session));
         self.proxy.carry(request, presented, destination, protocol).await
-    }
-}
-
-impl Proxy {
-    /// One request, once it is known where it goes, or that it can't be.
-    pub(super) async fn carry(
-        &self,
-        request: Request<Incoming>,
-        presented: Presented,
-        destination: Result<Destination, Malformed>,
-        protocol: Protocol,
-    ) -> (Response<Recorded>, Option<Bridge>) {
-        let method = request.method().clone();
-        let websocket = protocol == Protocol::Http1 && guard::asks_for_websocket(request.headers());
-        let destination = match destination {
-            Ok(destination) => destination,
-            Err(malformed) => {
-                let opening = reply::unread(Some(&method));
-                return (self.malformed(&presented, opening, malformed).await, None);
-            }
-        };
-        let (head, incoming) = request.into_parts();
-        let body_bytes = Arc::new(AtomicU64::new(0));
-        let trailers = match protocol {
-            Protocol::Http1 => Trailers::Drop,
-            Protocol::Http2 => Trailers::Pass,
-        };
-        let body = Body::stream(incoming, trailers, limits::AGENT_BODY_IDLE_TIMEOUT).counted(&body_bytes);
-        let arrival = Arrival { presented, destination, head, body, body_bytes, protocol, websocket };
-        let answer = self.broker.serve(arrival).await;
-        reply::respond(answer, &method)
-    }
-}
-
-/// hyper's own tasks for HTTP/2 streams, under the proxy's ownership.
-#[derive(Clone)]
-struct Tasks(TaskTracker);
-
-impl<F> hyper::rt::Executor<F> for Tasks
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn execute(&self, future: F) {
-        self.0.spawn(future);
     }
 }

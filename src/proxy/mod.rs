@@ -3,12 +3,17 @@
 //! It reads bytes, hands [`Arrival`](crate::broker::Arrival)s to the broker and writes what comes back. It
 //! decides nothing and records nothing by itself.
 
+mod carried;
 mod connection;
+mod farewell;
 mod http1;
+mod http2;
 mod intercept;
 mod listener;
+mod patience;
 mod recorded;
 mod reply;
+mod request;
 mod tunnel;
 
 use std::sync::Arc;
@@ -21,6 +26,7 @@ pub use listener::Entrance;
 
 use crate::broker::Broker;
 use crate::limits;
+use crate::os;
 use crate::tls::CertificateAuthority;
 
 /// The proxy: what every connection of an agent shares.
@@ -42,7 +48,10 @@ impl Proxy {
         draining: CancellationToken,
         tasks: TaskTracker,
     ) -> Arc<Self> {
-        let connections = Arc::new(Semaphore::new(limits::CONNECTIONS_MAX));
+        // each connection of an agent has one to an API at its side
+        let room = os::descriptors().saturating_sub(limits::DESCRIPTORS_RESERVED) / 2;
+        let room = usize::try_from(room).unwrap_or(usize::MAX).clamp(1, limits::CONNECTIONS_MAX);
+        let connections = Arc::new(Semaphore::new(room));
         Arc::new(Self { broker, certificates, connections, draining, tasks })
     }
 }

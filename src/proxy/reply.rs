@@ -10,9 +10,6 @@ use hyper::header::CONTENT_TYPE;
 use hyper::header::HeaderValue;
 use hyper::header::PROXY_AUTHENTICATE;
 use hyper::upgrade::Upgraded;
-use tokio::io::AsyncRead;
-use tokio::io::AsyncWrite;
-use tokio::io::AsyncWriteExt as _;
 
 use crate::audit::Completion;
 use crate::audit::Entry;
@@ -22,15 +19,14 @@ use crate::broker::Answer;
 use crate::credential::Fault;
 use crate::http::Body;
 use crate::http::Malformed;
-use crate::http::Strict;
 use crate::http::Violation;
-use crate::limits;
 use crate::proxy::recorded::Recorded;
 use crate::refusal::Refusal;
 use crate::upstream::NotForwarded;
 use crate::upstream::Reply;
 
 /// The other side of an opened WebSocket, and its record.
+#[derive(Debug)]
 pub(super) struct Bridge {
     pub(super) upgraded: Upgraded,
     pub(super) entry: Entry,
@@ -89,12 +85,9 @@ pub(super) fn refuse(refusal: &Refusal, entry: Entry, bytes_in: u64) -> Response
     response
 }
 
-/// The last word on a connection that broke its framing: nothing that follows on it could be trusted.
-pub(super) async fn last_word<S>(stream: Strict<S>, violation: Violation, answer: Answer)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let Answer { outcome: Err(refusal), entry, .. } = answer else { return };
+/// The last word on a connection that broke its framing, whole: nothing that follows on it could be trusted.
+pub(super) fn last_word(answer: Answer) -> Vec<u8> {
+    let Answer { outcome: Err(refusal), entry, .. } = answer else { return Vec::new() };
     let status = status(&refusal);
     let problem = problem(&refusal, status, &entry);
     let completion = Completion {
@@ -105,21 +98,11 @@ where
         error: Some(refusal.code()),
     };
     entry.complete(completion);
-    // A request whose body broke has its answer on the way already.
-    if violation == Violation::Chunk {
-        return;
-    }
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+    let word = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{problem}",
         problem.len()
     );
-    let (mut stream, _) = stream.into_inner();
-    let word = async {
-        stream.write_all(head.as_bytes()).await?;
-        stream.write_all(problem.as_bytes()).await?;
-        stream.shutdown().await
-    };
-    let _ = tokio::time::timeout(limits::LAST_WORD_TIMEOUT, word).await;
+    word.into_bytes()
 }
 
 /// The record of a request of which no more can be told than perhaps its method.
@@ -159,7 +142,9 @@ fn status(refusal: &Refusal) -> StatusCode {
             Fault::Us => StatusCode::INTERNAL_SERVER_ERROR,
         },
         Refusal::NotForwarded(error) => match error {
-            NotForwarded::PrivateAddress { .. } | NotForwarded::OwnListener { .. } => StatusCode::FORBIDDEN,
+            NotForwarded::PrivateAddress { .. }
+            | NotForwarded::NotLoopback { .. }
+            | NotForwarded::OwnListener { .. } => StatusCode::FORBIDDEN,
             NotForwarded::ConnectTimeout { .. } | NotForwarded::HeadTimeout { .. } => StatusCode::GATEWAY_TIMEOUT,
             NotForwarded::AgentBody | NotForwarded::Target => StatusCode::BAD_REQUEST,
             NotForwarded::OwnRoots(_) => StatusCode::INTERNAL_SERVER_ERROR,

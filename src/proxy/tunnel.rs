@@ -11,7 +11,6 @@ use hyper::StatusCode;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
-use tokio_util::sync::CancellationToken;
 
 use crate::agent::Session;
 use crate::audit::Completion;
@@ -19,15 +18,10 @@ use crate::audit::Entry;
 use crate::audit::Outcome;
 use crate::limits;
 
-/// Passes bytes until both sides have ended, the session ends, or the daemon drains; then completes the record.
-pub(super) async fn pass<A, U>(
-    agent: A,
-    upstream: U,
-    session: &Session,
-    draining: &CancellationToken,
-    mut entry: Entry,
-    status: StatusCode,
-) where
+/// Passes bytes until both sides have ended or the session ends; then completes the record. A daemon that stops
+/// lets it go on until it ends the sessions.
+pub(super) async fn pass<A, U>(agent: A, upstream: U, session: &Session, mut entry: Entry, status: StatusCode)
+where
     A: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
@@ -40,7 +34,6 @@ pub(super) async fn pass<A, U>(
             Err(_) => (Outcome::Aborted, Some("connection-broken")),
         },
         () = session.ended().cancelled() => (Outcome::Aborted, Some("session-ended")),
-        () = draining.cancelled() => (Outcome::Aborted, Some("daemon-stopping")),
     };
     let (bytes_in, bytes_out) = (agent.read, upstream.read);
     entry.complete(Completion { status: status.as_u16(), bytes_in, bytes_out, outcome, error });

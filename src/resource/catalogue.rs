@@ -143,6 +143,7 @@ mod tests {
 
     fn resource(identifier: &str, host: &str, paths: &[&str], methods: &[Method]) -> Arc<Resource> {
         Arc::new(Resource {
+            instance: crate::resource::ResourceInstance::next(),
             identifier: ResourceId::parse(identifier).unwrap(),
             scheme: Scheme::Https,
             hosts: vec![HostPattern::parse(host).unwrap()],

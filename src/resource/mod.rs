@@ -13,6 +13,7 @@ pub use pattern::PatternNotLegal;
 pub use resource::Cookies;
 pub use resource::PrivateAddresses;
 pub use resource::Resource;
+pub use resource::ResourceInstance;
 pub use resource::Source;
 pub use resource::TargetParameter;
 pub use resource::TokenEndpoint;

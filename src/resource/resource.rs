@@ -1,5 +1,8 @@
 //! A protected API that agents may reach, and how its credential is had.
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
 use hyper::Method;
 use rustls_pki_types::CertificateDer;
 
@@ -15,6 +18,8 @@ use crate::resource::PathPattern;
 /// One `[[resource]]`: which requests it claims, and what they get.
 #[derive(Clone, Debug)]
 pub struct Resource {
+    /// Which construction of it this is: what was made for one (connections, TLS) serves no other.
+    pub instance: ResourceInstance,
     /// The RFC 8707 resource identifier, compared exactly.
     pub identifier: ResourceId,
     /// `https`; `http` only without a credential or to loopback.
@@ -41,6 +46,18 @@ pub struct Resource {
     pub cookies: Cookies,
     /// Whether the host may resolve to loopback, private or link-local addresses.
     pub private_addresses: PrivateAddresses,
+}
+
+/// Tells each construction of a resource from every other, of the same identifier too: a reload makes new ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ResourceInstance(u64);
+
+impl ResourceInstance {
+    /// One that no resource of this process has.
+    pub fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// Where a resource's credential comes from.

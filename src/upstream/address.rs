@@ -1,8 +1,10 @@
-//! Which addresses belong to the public internet. Pure.
+//! Which addresses belong to the public internet, and which names to this machine. Pure.
 
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::Ipv6Addr;
+
+use crate::model::Host;
 
 /// Whether an address is public: not loopback, private, link-local, metadata, shared, multicast,
 /// documentation or reserved (IANA special-purpose registries), nor an IPv6 form that carries another
@@ -11,6 +13,15 @@ pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),
+    }
+}
+
+/// Whether a host says of itself that it is this machine: a loopback address, `localhost` or a name below it
+/// (RFC 6761 §6.3). Where such a name leads is checked when it is dialled ([`Reach::Loopback`](super::Reach)).
+pub fn is_loopback(host: &Host) -> bool {
+    match host.address() {
+        Some(address) => address.is_loopback(),
+        None => host.labels().next_back() == Some("localhost"),
     }
 }
 

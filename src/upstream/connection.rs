@@ -1,55 +1,46 @@
 //! One connection to an API: TCP, verified TLS, HTTP/1 or HTTP/2.
-//!
-//! An HTTP/1 connection is a value that whoever uses it drives: the request in flight, then the body of its
-//! answer, then nobody while it is idle. So an exchange runs in the task of the agent's own connection, without a
-//! second task to wake. HTTP/2 connections and those that switch protocols have a task of their own.
 
-use std::fmt;
-use std::future::Future as _;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Context;
-use std::task::Poll;
 
 use hyper::Request;
 use hyper::Response;
 use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1;
-use hyper::client::conn::http2;
 use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioExecutor;
-use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::TaskTracker;
 
-use crate::http::Body;
 use crate::limits;
 use crate::model::Authority;
 use crate::resource::PrivateAddresses;
 use crate::resource::Resource;
+use crate::resource::Source;
 use crate::upstream::Dialer;
 use crate::upstream::NotForwarded;
 use crate::upstream::Protocol;
 use crate::upstream::Reach;
+use crate::upstream::address::is_loopback;
+use crate::upstream::http1::Http1;
+use crate::upstream::http2::Http2;
+use crate::upstream::rewrite::HostName;
+use crate::upstream::sent;
+use crate::upstream::sent::BodySent;
+use crate::upstream::sent::Sent;
 use crate::upstream::wire::Wire;
 
 /// A connection as its user sees it.
 #[derive(Debug)]
-pub(super) enum Sender {
-    Http1(Box<Http1>),
-    Http2(http2::SendRequest<Body>),
+pub(super) struct Sender {
+    line: Line,
+    host: HostName,
 }
 
-/// An HTTP/1 connection and its driver.
-pub(super) struct Http1 {
-    sender: http1::SendRequest<Body>,
-    /// None once it has ended, or where a task of its own drives it.
-    connection: Option<http1::Connection<TokioIo<Wire>, Body>>,
+#[derive(Debug)]
+enum Line {
+    Http1(Box<Http1>),
+    Http2(Http2),
 }
 
 /// What a connection is opened for.
@@ -69,162 +60,134 @@ pub(super) async fn connect(
     purpose: Purpose,
     tasks: &TaskTracker,
 ) -> Result<Sender, NotForwarded> {
-    let (dialled, reach) = match (&resource.connect, resource.private_addresses) {
-        (Some(pinned), _) => (pinned, Reach::Pinned),
-        (None, PrivateAddresses::Permit) => (host, Reach::Any),
-        (None, PrivateAddresses::Refuse) => (host, Reach::Public),
-    };
+    let (dialled, reach) = reach(resource, host);
     let tcp = dialer.dial(dialled, reach).await?;
-    let Some(tls) = tls else { return shake_hands(Wire::Clear(tcp), Protocol::Http1, host, purpose, tasks).await };
-    let name = host.host.as_str().trim_matches(['[', ']']).to_owned();
-    let name = ServerName::try_from(name).map_err(|_| NotForwarded::Target)?;
-    let stream =
-        TlsConnector::from(tls).connect(name, tcp).await.map_err(|error| NotForwarded::from_handshake(host, error))?;
-    let protocol = match stream.get_ref().1.alpn_protocol() {
-        Some(b"h2") => Protocol::Http2,
-        _ => Protocol::Http1,
-    };
-    shake_hands(Wire::Tls(Box::new(stream)), protocol, host, purpose, tasks).await
-}
-
-async fn shake_hands(
-    wire: Wire,
-    protocol: Protocol,
-    host: &Authority,
-    purpose: Purpose,
-    tasks: &TaskTracker,
-) -> Result<Sender, NotForwarded> {
-    let broken = |source| NotForwarded::Broken { host: host.to_string(), source };
-    let wire = TokioIo::new(wire);
-    if protocol == Protocol::Http2 {
-        let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .initial_stream_window_size(limits::HTTP2_STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(limits::HTTP2_CONNECTION_WINDOW_BYTES)
-            .max_header_list_size(u32::try_from(limits::HEAD_BYTES_MAX).unwrap_or(u32::MAX))
-            .handshake(wire)
-            .await
-            .map_err(broken)?;
-        tasks.spawn(async move { told(connection.await) });
-        return Ok(Sender::Http2(sender));
-    }
-    let (sender, connection) =
-        http1::Builder::new().max_headers(limits::HEADERS_MAX).handshake(wire).await.map_err(broken)?;
-    let connection = match purpose {
-        Purpose::Requests => Some(connection),
-        Purpose::Upgrade => {
-            tasks.spawn(async move { told(connection.with_upgrades().await) });
-            None
+    let (wire, protocol) = match tls {
+        None => (Wire::Clear(tcp), Protocol::Http1),
+        Some(tls) => {
+            let name = host.host.as_str().trim_matches(['[', ']']).to_owned();
+            let name = ServerName::try_from(name).map_err(|_| NotForwarded::Target)?;
+            let stream = TlsConnector::from(tls).connect(name, tcp).await;
+            let stream = stream.map_err(|error| NotForwarded::from_handshake(host, error))?;
+            let protocol = match stream.get_ref().1.alpn_protocol() {
+                Some(b"h2") => Protocol::Http2,
+                _ => Protocol::Http1,
+            };
+            (Wire::Tls(Box::new(stream)), protocol)
         }
     };
-    Ok(Sender::Http1(Box::new(Http1 { sender, connection })))
+    let line = match protocol {
+        Protocol::Http1 => Http1::open(wire, purpose, tasks).await.map(|http1| Line::Http1(Box::new(http1))),
+        Protocol::Http2 => Http2::open(wire, tasks).await.map(Line::Http2),
+    };
+    let line = line.map_err(|source| NotForwarded::Broken { host: host.to_string(), source })?;
+    Ok(Sender { line, host: HostName::new(resource.scheme, host)? })
 }
 
-fn told(ended: hyper::Result<()>) {
+/// What is dialled, and how far that may lead. A name that stands for this machine is held to it wherever a
+/// credential goes with the request: the configuration took it for loopback.
+fn reach<'a>(resource: &'a Resource, host: &'a Authority) -> (&'a Authority, Reach) {
+    match (&resource.connect, resource.private_addresses) {
+        (Some(pinned), _) if is_loopback(&pinned.host) && pinned.host.address().is_none() => (pinned, Reach::Loopback),
+        (Some(pinned), _) => (pinned, Reach::Pinned),
+        (None, _) if is_loopback(&host.host) && resource.source != Source::None => (host, Reach::Loopback),
+        (None, PrivateAddresses::Permit) if is_loopback(&host.host) => (host, Reach::Loopback),
+        (None, PrivateAddresses::Permit) => (host, Reach::Any),
+        (None, PrivateAddresses::Refuse) => (host, Reach::Public),
+    }
+}
+
+pub(super) fn told(ended: hyper::Result<()>) {
     if let Err(error) = ended {
         tracing::debug!(%error, "an upstream connection ended");
     }
 }
 
-impl Http1 {
-    /// Reads and writes what can be; the connection is let go when it has ended.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        if let Some(connection) = &mut self.connection
-            && let Poll::Ready(ended) = Pin::new(connection).poll(cx)
-        {
-            told(ended);
-            self.connection = None;
-        }
-    }
-
-    /// Whether it lives and takes a request now.
-    fn is_idle(&mut self, cx: &mut Context<'_>) -> bool {
-        self.drive(cx);
-        self.connection.is_some() && self.sender.is_ready()
-    }
-
-    async fn try_send(&mut self, message: Request<Body>) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
-        let Self { sender, connection } = self;
-        let mut exchange = pin!(sender.try_send_request(message));
-        poll_fn(|cx| {
-            if let Some(driven) = connection
-                && let Poll::Ready(ended) = Pin::new(driven).poll(cx)
-            {
-                told(ended);
-                *connection = None;
-            }
-            exchange.as_mut().poll(cx)
-        })
-        .await
-    }
-}
-
 impl Sender {
     pub(super) fn protocol(&self) -> Protocol {
-        match self {
-            Self::Http1(_) => Protocol::Http1,
-            Self::Http2(_) => Protocol::Http2,
+        match &self.line {
+            Line::Http1(_) => Protocol::Http1,
+            Line::Http2(_) => Protocol::Http2,
         }
+    }
+
+    /// Whom it reaches, as requests tell it.
+    pub(super) fn host(&self) -> &HostName {
+        &self.host
     }
 
     /// Another handle to an HTTP/2 connection; an HTTP/1 connection can't be shared.
     pub(super) fn share(&self) -> Option<Self> {
-        match self {
-            Self::Http1(_) => None,
-            Self::Http2(sender) => Some(Self::Http2(sender.clone())),
+        match &self.line {
+            Line::Http1(_) => None,
+            Line::Http2(http2) => Some(Self { line: Line::Http2(http2.share()), host: self.host.clone() }),
+        }
+    }
+
+    /// Whether an HTTP/2 connection has no stream left.
+    pub(super) fn is_full(&self) -> bool {
+        match &self.line {
+            Line::Http1(_) => false,
+            Line::Http2(http2) => http2.is_full(),
         }
     }
 
     /// Whether it takes a request at once. An answer that came before its request had ended leaves a
     /// connection that doesn't.
     pub(super) fn is_idle(&mut self, cx: &mut Context<'_>) -> bool {
-        match self {
-            Self::Http1(http1) => http1.is_idle(cx),
-            Self::Http2(sender) => !sender.is_closed(),
+        match &mut self.line {
+            Line::Http1(http1) => http1.is_idle(cx),
+            Line::Http2(http2) => !http2.is_closed(),
         }
     }
 
     /// Whether the other side has closed it, as far as is known without a look at the socket.
     pub(super) fn is_closed(&self) -> bool {
-        match self {
-            Self::Http1(http1) => http1.sender.is_closed(),
-            Self::Http2(sender) => sender.is_closed(),
+        match &self.line {
+            Line::Http1(http1) => http1.is_closed(),
+            Line::Http2(http2) => http2.is_closed(),
         }
     }
 
     /// Keeps an exchange going while the body of its answer is read.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        match self {
-            Self::Http1(http1) => http1.drive(cx),
-            Self::Http2(_) => {}
+        match &mut self.line {
+            Line::Http1(http1) => http1.drive(cx),
+            Line::Http2(_) => {}
         }
     }
 
-    /// Sends; a message that was not sent at all comes back.
+    /// Sends; a message that was not sent at all comes back. The wait for the answer's head counts from the last
+    /// that was heard of the request's body.
     pub(super) async fn try_send(
         &mut self,
-        message: Request<Body>,
+        message: Request<Sent>,
         host: &Authority,
-    ) -> Result<Result<Response<Incoming>, Request<Body>>, NotForwarded> {
+    ) -> Result<Result<Response<Incoming>, Request<Sent>>, NotForwarded> {
+        let progress = message.body().progress();
         let work = async {
-            match self {
-                Self::Http1(http1) => http1.try_send(message).await,
-                Self::Http2(sender) => sender.try_send_request(message).await,
+            match &mut self.line {
+                Line::Http1(http1) => http1.try_send(message).await,
+                Line::Http2(http2) => http2.try_send(message).await,
             }
         };
-        match tokio::time::timeout(limits::UPSTREAM_HEAD_TIMEOUT, work).await {
-            Ok(Ok(response)) => Ok(Ok(response)),
-            Ok(Err(mut failed)) => match failed.take_message() {
+        match sent::within(limits::UPSTREAM_HEAD_TIMEOUT, progress.as_deref(), work).await {
+            Some(Ok(response)) => Ok(Ok(response)),
+            Some(Err(mut failed)) => match failed.take_message() {
                 Some(message) => Ok(Err(message)),
-                None => Err(NotForwarded::from_exchange(host, failed.into_error())),
+                None => {
+                    let body = progress.map_or(BodySent::Whole, |progress| progress.fared());
+                    Err(NotForwarded::from_exchange(host, failed.into_error(), body))
+                }
             },
-            Err(_) => Err(NotForwarded::HeadTimeout { host: host.to_string() }),
+            None => Err(NotForwarded::HeadTimeout { host: host.to_string() }),
         }
     }
 
     /// Sends, and takes an unsent message for a broken connection.
     pub(super) async fn send(
         &mut self,
-        message: Request<Body>,
+        message: Request<Sent>,
         host: &Authority,
     ) -> Result<Response<Incoming>, NotForwarded> {
         self.try_send(message, host).await?.map_err(|_| NotForwarded::Closed { host: host.to_string() })
@@ -232,21 +195,10 @@ impl Sender {
 }
 
 /// The other protocol's stream behind a 101.
-pub(super) async fn upgrade(
-    mut response: Response<Incoming>,
-    host: &Authority,
-) -> Result<(Response<()>, Upgraded), NotForwarded> {
-    let switched = hyper::upgrade::on(&mut response);
-    let upgraded = match tokio::time::timeout(limits::UPSTREAM_CONNECT_TIMEOUT, switched).await {
-        Ok(Ok(upgraded)) => upgraded,
-        Ok(Err(source)) => return Err(NotForwarded::Broken { host: host.to_string(), source }),
-        Err(_) => return Err(NotForwarded::UnaskedSwitch),
-    };
-    Ok((response.map(|_| ()), upgraded))
-}
-
-impl fmt::Debug for Http1 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http1").field("driven", &self.connection.is_some()).finish_non_exhaustive()
+pub(super) async fn upgrade(response: &mut Response<Incoming>, host: &Authority) -> Result<Upgraded, NotForwarded> {
+    match tokio::time::timeout(limits::UPSTREAM_CONNECT_TIMEOUT, hyper::upgrade::on(response)).await {
+        Ok(Ok(upgraded)) => Ok(upgraded),
+        Ok(Err(source)) => Err(NotForwarded::Broken { host: host.to_string(), source }),
+        Err(_) => Err(NotForwarded::UnaskedSwitch),
     }
 }

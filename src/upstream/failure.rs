@@ -4,6 +4,7 @@ use std::error::Error as _;
 
 use crate::http::BodyFailed;
 use crate::model::Authority;
+use crate::upstream::sent::BodySent;
 
 /// Each failure names the host, never a header, body or query.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,12 @@ pub enum NotForwarded {
     /// The name leads to an address that is not public.
     #[error("`{host}` leads to an address in a private or special range")]
     PrivateAddress {
+        /// Who was called.
+        host: String,
+    },
+    /// The name stands for this machine, and leads elsewhere.
+    #[error("`{host}` stands for this machine, and its name leads elsewhere")]
+    NotLoopback {
         /// Who was called.
         host: String,
     },
@@ -90,8 +97,8 @@ pub enum NotForwarded {
         /// Who was called.
         host: String,
     },
-    /// The server switched protocols though nobody asked.
-    #[error("the server switched protocols though nobody asked")]
+    /// The server switched protocols though nobody asked, or to one that nobody asked for.
+    #[error("the server switched to a protocol that nobody asked for")]
     UnaskedSwitch,
     /// The answer can be read in two ways: length and encoding together, or one of them twice.
     #[error("the server's answer doesn't say in exactly one way where it ends")]
@@ -113,6 +120,7 @@ impl NotForwarded {
         match self {
             Self::Unresolved { .. } => "upstream-unresolved",
             Self::PrivateAddress { .. } => "upstream-private-address",
+            Self::NotLoopback { .. } => "upstream-not-loopback",
             Self::OwnListener { .. } => "upstream-own-listener",
             Self::Unreachable { .. } => "upstream-unreachable",
             Self::UpstreamProxy { .. } => "upstream-proxy",
@@ -137,6 +145,9 @@ impl NotForwarded {
             Self::Unresolved { .. } => "check the host name, or pin where it is dialled: `connect = \"address:port\"`",
             Self::PrivateAddress { .. } => {
                 "if the API lives in a private network, say so: `private = true` in its [[resource]]"
+            }
+            Self::NotLoopback { .. } => {
+                "ask who answers for this name: `localhost` and what is below it are loopback only"
             }
             Self::OwnListener { .. } => "agents can't reach the daemon's own listeners through it",
             Self::Certificate { .. } => {
@@ -170,8 +181,9 @@ impl NotForwarded {
         }
     }
 
-    pub(super) fn from_exchange(host: &Authority, error: hyper::Error) -> Self {
-        let of_the_agent = error.source().is_some_and(|source| source.is::<BodyFailed>());
+    /// `body` is how the request's body fared: HTTP/2 tells only that the stream was reset.
+    pub(super) fn from_exchange(host: &Authority, error: hyper::Error, body: BodySent) -> Self {
+        let of_the_agent = body == BodySent::Broken || error.source().is_some_and(|source| source.is::<BodyFailed>());
         if of_the_agent { Self::AgentBody } else { Self::Broken { host: host.to_string(), source: error } }
     }
 }

@@ -1,9 +1,11 @@
 //! What is sent: the agent's request less what may not travel, plus the credential. Pure.
 
 use hyper::HeaderMap;
+use hyper::Method;
 use hyper::Request;
 use hyper::Uri;
 use hyper::Version;
+use hyper::body::Body as _;
 use hyper::header::AUTHORIZATION;
 use hyper::header::CONNECTION;
 use hyper::header::CONTENT_LENGTH;
@@ -15,15 +17,18 @@ use hyper::header::TE;
 use hyper::header::TRANSFER_ENCODING;
 use hyper::header::UPGRADE;
 use hyper::http::request::Parts;
+use hyper::http::uri;
 
 use crate::credential::Credential;
 use crate::http::Body;
 use crate::http::headers;
 use crate::model::Authority;
 use crate::model::Destination;
+use crate::model::Scheme;
 use crate::resource::Cookies;
 use crate::resource::Resource;
 use crate::upstream::NotForwarded;
+use crate::upstream::sent::Sent;
 
 /// Which HTTP a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,13 +105,33 @@ impl Outbound {
     }
 }
 
-/// The message for a connection that speaks `protocol`.
+/// A server's name as its requests tell it; the same for all on one connection.
+#[derive(Clone, Debug)]
+pub(super) struct HostName {
+    field: HeaderValue,
+    authority: uri::Authority,
+}
+
+impl HostName {
+    /// Without the port where it is the scheme's own.
+    pub(super) fn new(scheme: Scheme, authority: &Authority) -> Result<Self, NotForwarded> {
+        let text = match authority.port == scheme.default_port() {
+            true => authority.host.to_string(),
+            false => authority.to_string(),
+        };
+        let field = HeaderValue::from_str(&text).map_err(|_| NotForwarded::Target)?;
+        Ok(Self { field, authority: text.parse().map_err(|_| NotForwarded::Target)? })
+    }
+}
+
+/// The message for a connection to `host` that speaks `protocol`.
 pub(super) fn message(
     outbound: Outbound,
     resource: &Resource,
     credential: Option<&Credential>,
+    host: &HostName,
     protocol: Protocol,
-) -> Result<Request<Body>, NotForwarded> {
+) -> Result<Request<Sent>, NotForwarded> {
     let Outbound { mut head, destination, body, protocol: agent, websocket, handling } = outbound;
     let wants_trailers = agent == Protocol::Http2 && head.headers.get(TE).is_some_and(|value| value == "trailers");
     let upgrade = websocket.then(|| head.headers.get(UPGRADE).cloned()).flatten();
@@ -122,10 +147,7 @@ pub(super) fn message(
         Cookies::Strip => _ = head.headers.remove(COOKIE),
         Cookies::Pass => join_cookies(&mut head.headers),
     }
-    // hyper frames the body anew; a length that the agent gave is kept only where it is what will be sent
-    if matches!(body, Body::Stream(_)) && agent != protocol {
-        head.headers.remove(CONTENT_LENGTH);
-    }
+    frame(&mut head, &body);
     if wants_trailers {
         head.headers.insert(TE, HeaderValue::from_static("trailers"));
     }
@@ -137,39 +159,46 @@ pub(super) fn message(
     if let Some(credential) = credential {
         head.headers.insert(credential.name().clone(), credential.value().clone());
     }
-    let query = head.uri.query().map(str::to_owned);
-    head.uri = target(&head.uri, destination.path.as_str(), query.as_deref())?;
-    let mut message = Request::from_parts(head, body);
-    retarget(&mut message, &destination.authority, protocol)?;
+    if let Some(target) = target(&head.uri, destination.path.as_str())? {
+        head.uri = target;
+    }
+    let mut message = Request::from_parts(head, Sent::new(body));
+    retarget(&mut message, host, protocol)?;
     Ok(message)
 }
 
-/// Gives a message the form of target and host that `protocol` has.
-pub(super) fn retarget(
-    message: &mut Request<Body>,
-    authority: &Authority,
-    protocol: Protocol,
-) -> Result<(), NotForwarded> {
-    let host = host_value(authority);
+/// A length as the agent wrote it never travels: hyper writes the one that is sent. It writes none for a body that
+/// is empty from the start, which servers may insist on (411).
+fn frame(head: &mut Parts, body: &Body) {
+    let told = head.headers.remove(CONTENT_LENGTH).is_some();
+    let usual = matches!(head.method, Method::POST | Method::PUT | Method::PATCH);
+    if body.is_end_stream() && (told || usual) {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+/// Gives a message the form of target, host and framing that `protocol` has.
+pub(super) fn retarget(message: &mut Request<Sent>, host: &HostName, protocol: Protocol) -> Result<(), NotForwarded> {
+    let mut parts = std::mem::take(message.uri_mut()).into_parts();
     match protocol {
         Protocol::Http1 => {
-            if message.uri().authority().is_some() {
-                let origin = message.uri().path_and_query().map_or("/", |path| path.as_str());
-                *message.uri_mut() = origin.parse().map_err(|_| NotForwarded::Target)?;
-            }
-            let value = HeaderValue::from_str(&host).map_err(|_| NotForwarded::Target)?;
-            message.headers_mut().insert(HOST, value);
+            (parts.scheme, parts.authority) = (None, None);
+            message.headers_mut().insert(HOST, host.field.clone());
             message.headers_mut().remove(TE);
+            // hyper would send none of a GET's body whose length is not known
+            if message.body().size_hint().exact().is_none() {
+                message.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
             *message.version_mut() = Version::HTTP_11;
         }
         Protocol::Http2 => {
+            (parts.scheme, parts.authority) = (Some(uri::Scheme::HTTPS), Some(host.authority.clone()));
             message.headers_mut().remove(HOST);
-            let path = message.uri().path_and_query().map_or("/", |path| path.as_str());
-            let absolute = Uri::builder().scheme("https").authority(host.as_str()).path_and_query(path).build();
-            *message.uri_mut() = absolute.map_err(|_| NotForwarded::Target)?;
+            message.headers_mut().remove(TRANSFER_ENCODING);
             *message.version_mut() = Version::HTTP_2;
         }
     }
+    *message.uri_mut() = Uri::from_parts(parts).map_err(|_| NotForwarded::Target)?;
     Ok(())
 }
 
@@ -194,24 +223,23 @@ pub(super) fn clean_response(headers: &mut HeaderMap, resource: &Resource) {
     }
 }
 
-/// The canonical path that was decided on, with the query as it came; the same `Uri` where nothing changed.
-fn target(uri: &Uri, path: &str, query: Option<&str>) -> Result<Uri, NotForwarded> {
-    if uri.authority().is_none() && uri.path() == path {
-        return Ok(uri.clone());
-    }
-    let target = match query {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
-    };
-    target.parse().map_err(|_| NotForwarded::Target)
+/// Whether a 101 says that the other side now speaks WebSocket, and nothing beside.
+pub(super) fn switches_to_websocket(headers: &HeaderMap) -> bool {
+    let mut upgrades = headers.get_all(UPGRADE).iter();
+    let websocket = upgrades.next().is_some_and(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    websocket && upgrades.next().is_none()
 }
 
-/// `host` for the default ports, else `host:port`.
-fn host_value(authority: &Authority) -> String {
-    match authority.port {
-        80 | 443 => authority.host.to_string(),
-        _ => authority.to_string(),
+/// The canonical path that was decided on, with the query as it came; none where it came as it is sent.
+fn target(uri: &Uri, path: &str) -> Result<Option<Uri>, NotForwarded> {
+    if uri.path() == path && uri.path_and_query().is_some_and(|whole| whole.as_str().starts_with('/')) {
+        return Ok(None);
     }
+    let target = match uri.query() {
+        Some(query) => format!("{path}?{query}").parse(),
+        None => path.parse(),
+    };
+    target.map(Some).map_err(|_| NotForwarded::Target)
 }
 
 /// HTTP/2 may divide cookies into crumbs (RFC 9113 §8.2.3); HTTP/1 has one field.
@@ -222,5 +250,79 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
     if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(b"; ".as_slice())) {
         headers.insert(COOKIE, joined);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Path;
+    use crate::model::PathForms;
+    use crate::upstream::tests::resource;
+
+    fn sent(method: &str, uri: &str, fields: &[(&str, &str)], body: Body, protocol: Protocol) -> Request<Sent> {
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let authority = Authority::parse("api.example.com:443").unwrap();
+        let path = Path::parse(head.uri.path(), PathForms::default()).unwrap();
+        let destination = Destination { scheme: Scheme::Https, authority: authority.clone(), path };
+        let outbound = Outbound::new(head, destination, body, protocol, false);
+        let host = HostName::new(Scheme::Https, &authority).unwrap();
+        message(outbound, &resource(Scheme::Https, "api.example.com", 443), None, &host, protocol).unwrap()
+    }
+
+    #[test]
+    fn a_host_has_its_port_unless_the_scheme_says_it() {
+        for (scheme, authority, expected) in [
+            (Scheme::Http, "a.example:80", "a.example"),
+            (Scheme::Http, "a.example:443", "a.example:443"),
+            (Scheme::Https, "a.example:443", "a.example"),
+            (Scheme::Https, "a.example:80", "a.example:80"),
+            (Scheme::Https, "[::1]:8443", "[::1]:8443"),
+        ] {
+            let host = HostName::new(scheme, &Authority::parse(authority).unwrap()).unwrap();
+            assert_eq!((host.field.to_str().unwrap(), host.authority.as_str()), (expected, expected));
+        }
+    }
+
+    #[test]
+    fn a_length_that_the_agent_wrote_never_travels() {
+        let lengths = |method, field, body| {
+            let fields = [("content-length", field)];
+            let message = sent(method, "/", &fields, body, Protocol::Http1);
+            message.headers().get(CONTENT_LENGTH).map(|value| value.to_str().unwrap().to_owned())
+        };
+        assert_eq!(lengths("POST", "005", Body::Whole("12345".into())), None, "hyper writes it");
+        assert_eq!(lengths("POST", "", Body::Empty), Some("0".to_owned()));
+        assert_eq!(lengths("GET", "00", Body::Empty), Some("0".to_owned()));
+        assert_eq!(sent("GET", "/", &[], Body::Empty, Protocol::Http1).headers().get(CONTENT_LENGTH), None);
+        assert_eq!(sent("PUT", "/", &[], Body::Empty, Protocol::Http2).headers()[CONTENT_LENGTH], "0");
+    }
+
+    #[test]
+    fn a_target_has_the_form_of_its_protocol() {
+        for uri in ["/a/b?x=1", "https://api.example.com/a/b?x=1"] {
+            assert_eq!(sent("GET", uri, &[], Body::Empty, Protocol::Http1).uri(), "/a/b?x=1");
+            assert_eq!(sent("GET", uri, &[], Body::Empty, Protocol::Http2).uri(), "https://api.example.com/a/b?x=1");
+        }
+        assert_eq!(sent("GET", "https://api.example.com?x=1", &[], Body::Empty, Protocol::Http1).uri(), "/?x=1");
+        assert_eq!(sent("GET", "https://api.example.com", &[], Body::Empty, Protocol::Http1).uri(), "/");
+    }
+
+    #[test]
+    fn only_one_upgrade_to_websocket_is_a_switch_to_it() {
+        let switches = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(UPGRADE, HeaderValue::from_static(value));
+            }
+            switches_to_websocket(&headers)
+        };
+        assert!(switches(&["WebSocket"]));
+        assert!(!switches(&[]) && !switches(&["h2c"]) && !switches(&["websocket, h2c"]));
+        assert!(!switches(&["websocket", "h2c"]) && !switches(&["h2c", "websocket"]));
     }
 }

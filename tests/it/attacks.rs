@@ -13,12 +13,16 @@
 //! | 35, 45, 49-52 | fields that must not travel | they do not |
 //! | 36 | answers that two parsers read differently | 502 or a broken connection, never a second answer |
 //! | 37, 39, 40, 41 | pipelining, upgrades, websockets, expectations | one decision each (more in `interception`) |
+//! | 29, 40 | nonsense, or another protocol, behind a request | no answer but its own is touched |
+//! | 52 | fields behind a body | they stay here |
 //! | 43, 44 | paths that two parsers read differently | 400 |
 //! | 46, 47 | methods and field names that do | refused |
 //! | 80, 81 | the proxy as a way to loopback, private ranges and the daemon itself | 403 or 400 |
 
 use std::fmt::Write as _;
 
+use bytes::Bytes;
+use hyper::body::Frame;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
 
@@ -31,8 +35,10 @@ use crate::world::TOKEN;
 use crate::world::UP;
 use crate::world::Upstream;
 use crate::world::World;
+use crate::world::body_of;
 use crate::world::empty;
 use crate::world::read_answer;
+use crate::world::within;
 
 /// Refusals that end a case; 0 is a connection closed, or a stream reset, without an answer.
 const CLOSED: u16 = 0;
@@ -262,6 +268,9 @@ async fn heads_that_two_parsers_read_differently_are_refused() {
         ("29 twice different", body("Content-Length: 3\r\nContent-Length: 4\r\n", "abcd"), bad),
         ("29 empty", body("Content-Length:\r\n", ""), bad),
         ("29 overflow", body("Content-Length: 99999999999999999999\r\n", ""), bad),
+        ("40 two upgrades", fields("Host: up.example.test\r\nUpgrade: websocket\r\nUpgrade: x\r\n"), bad),
+        ("40 two upgrades and a body", body("Upgrade: websocket\r\nUpgrade: x\r\nContent-Length: 3\r\n", "abc"), bad),
+        ("40 an upgrade and a body", body("Upgrade: websocket\r\nContent-Length: 3\r\n", "abc"), bad),
         ("30 folded line", fields("Host: up.example.test\r\nX-A: b\r\n c\r\n"), bad),
         ("30 space before the colon", fields("Host: up.example.test\r\nX-A : b\r\n"), bad),
         ("30 leading space", fields(" Host: up.example.test\r\n"), bad),
@@ -400,6 +409,7 @@ async fn http_2_fields_that_two_parsers_read_differently_are_refused() {
         ("44 encoded twice", path("/%252e%252e/b"), bad),
         ("46 lower-case method", get().with(":method", "get"), &[400, 403, 405, 501, CLOSED]),
         ("47 underscore", get().with("content_length", "3"), bad),
+        ("29 leading zeros", get().with(":method", "POST").with("content-length", "003").data(b"abc"), bad),
     ];
     for (name, case, expected) in cases {
         findings.expect(name, case.send(session.tls(UP, &["h2"]).await).await, expected);
@@ -494,7 +504,7 @@ async fn a_body_that_breaks_off_breaks_off_at_the_upstream_too() {
         stream.write_all(bytes.as_bytes()).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut rest = Vec::new();
-        let _ = crate::world::within("the end", stream.read_to_end(&mut rest)).await;
+        let _ = within("the end", stream.read_to_end(&mut rest)).await;
         assert!(!rest.starts_with(b"HTTP/1.1 200"), "a whole body was made of {bytes:?}");
     }
     assert_eq!(session.get(UP, "/echo").await.status, 200, "the next request is not mixed with the broken ones");
@@ -548,7 +558,7 @@ async fn answers_that_two_parsers_read_differently_are_not_handed_on() {
         findings.expect(name, answer.status, expected);
         if answer.status == 200 && expected.contains(&200) {
             let mut rest = Vec::new();
-            let _ = crate::world::within("the end", stream.read_to_end(&mut rest)).await;
+            let _ = within("the end", stream.read_to_end(&mut rest)).await;
             if rest.ends_with(b"0\r\n\r\n") {
                 findings.expect(&format!("{name}: the broken body was made whole"), 1, &[0]);
             }
@@ -564,11 +574,11 @@ async fn an_answer_that_is_cut_is_cut_for_the_agent_too() {
     let session = world.session("claude").await;
     let mut sender = session.h1(UP).await;
     let request = Session::request(hyper::Method::GET, UP, "/cut", empty());
-    if let Ok(response) = crate::world::within("an answer", sender.send_request(request)).await
+    if let Ok(response) = within("an answer", sender.send_request(request)).await
         && response.status() == 200
     {
         let body = http_body_util::BodyExt::collect(response.into_body());
-        assert!(crate::world::within("the end", body).await.is_err(), "half a body was made whole");
+        assert!(within("the end", body).await.is_err(), "half a body was made whole");
     }
     let record = world.record_of("/cut").await;
     assert_eq!(record.completed["outcome"], "failed", "{record:#?}");
@@ -699,4 +709,121 @@ async fn an_upgrade_to_anything_but_a_websocket_is_not_passed_on() {
     for seen in up.requests() {
         assert_eq!((seen.header("upgrade"), seen.header("http2-settings")), (None, None), "{seen:#?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_behind_a_body_stay_here_over_http_2() {
+    let up = Upstream::h2().await;
+    let world = World::usual(&up).await;
+    let session = world.session("claude").await;
+    let mut h2 = session.h2(UP).await;
+    let trailers: hyper::HeaderMap = [
+        ("authorization", "Bearer evil"),
+        ("x-http-method-override", "DELETE"),
+        ("x-forwarded-for", "203.0.113.1"),
+        ("x-mine", "evil"),
+    ]
+    .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+    .into_iter()
+    .collect();
+    let parts = [Ok(Frame::data(Bytes::from_static(b"hello"))), Ok(Frame::trailers(trailers))];
+    let body = body_of(futures_util::stream::iter(parts));
+    let request = hyper::Request::post(format!("https://{UP}/upload")).body(body).unwrap();
+    let answer = Answer::read(within("an answer", h2.send_request(request)).await.unwrap()).await;
+    assert_eq!(answer.json()["bytes"], 5);
+    let seen = up.only_request();
+    assert_eq!(seen.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
+    for name in ["x-http-method-override", "x-forwarded-for", "x-mine"] {
+        assert_eq!(seen.header(name), None, "{seen:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_answer_gives_the_bytes_behind_a_connect_to_nobody_else() {
+    let up = Upstream::plain().await;
+    let world = Plan::usual(&up).loopback_tunnels(&[up.port()]).start().await;
+    let session = world.session("claude").await;
+    let (place, basic) = (format!("127.0.0.1:{}", up.port()), session.basic());
+    let refused = "GET /refused HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+    let connect = format!("CONNECT {place} HTTP/1.1\r\nHost: {place}\r\nProxy-Authorization: {basic}\r\n\r\n");
+    // as HTTP, and as what HTTP can't be
+    for early in [format!("GET /echo HTTP/1.1\r\nHost: {place}\r\n\r\n"), "\x16\x03\x01\n\r\n\r\n".to_owned()] {
+        let mut stream = session.dial().await;
+        stream.write_all(format!("{refused}{connect}{early}").as_bytes()).await.unwrap();
+        assert_eq!(read_answer(&mut stream).await.status, 400);
+        assert_eq!(read_answer(&mut stream).await.status, 200, "CONNECT with {early:?} behind it");
+        let status = read_answer(&mut stream).await.status;
+        assert_eq!(status, if early.starts_with("GET") { 200 } else { 400 }, "the upstream's answer to {early:?}");
+    }
+    assert_eq!(up.only_request().target, "/echo");
+    assert_eq!(unread(&world), 0);
+}
+
+/// How many records there are of bytes that were no request.
+fn unread(world: &World) -> usize {
+    let lines = world.ledger().into_iter();
+    lines.filter(|line| line["kind"] == "decided" && line["method"] == "UNREAD").count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_chunk_is_recorded_with_its_request_alone() {
+    let up = Upstream::h1().await;
+    let world = World::usual(&up).await;
+    let session = world.session("claude").await;
+    let mut stream = session.tls(UP, &["http/1.1"]).await;
+    let head = "POST /upload HTTP/1.1\r\nHost: up.example.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+    stream.write_all(format!("{head}5\r\nhelloXX").as_bytes()).await.unwrap();
+    let _ = within("the end", stream.read_to_end(&mut Vec::new())).await;
+    let record = world.record_of("/upload").await;
+    assert_ne!(record.completed["outcome"], "ok", "{record:#?}");
+    assert_eq!(unread(&world), 0, "{:#?}", world.ledger());
+    stream = session.tls(UP, &["http/1.1"]).await;
+    stream.write_all(b"nonsense\r\n\r\n").await.unwrap();
+    read_answer(&mut stream).await.problem(400);
+    assert_eq!(unread(&world), 1, "what is no request is a record of its own");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_behind_a_request_breaks_no_answer() {
+    let up = Upstream::h1().await;
+    let world = World::usual(&up).await;
+    let session = world.session("claude").await;
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: up.example.test\r\n\r\n");
+    let mut stream = session.tls(UP, &["http/1.1"]).await;
+    stream.write_all(format!("{}{}nonsense\n", get("/echo"), get("/slow")).as_bytes()).await.unwrap();
+    assert_eq!(read_answer(&mut stream).await.status, 200);
+    crate::world::until("the slow request", || (up.requests().len() == 2).then_some(())).await;
+    up.release(1);
+    assert_eq!(read_answer(&mut stream).await.text(), "at last");
+    let mut rest = Vec::new();
+    within("the end", stream.read_to_end(&mut rest)).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&rest), "", "there is no request to answer");
+    assert_eq!(world.record_of("/slow").await.completed["outcome"], "ok");
+    assert_eq!(unread(&world), 1);
+
+    // half of an answer is out, and the nonsense was read before it: nothing may stand in its middle
+    let mut stream = session.tls(UP, &["http/1.1"]).await;
+    stream.write_all(format!("{}nonsense\n", get("/sse?n=2")).as_bytes()).await.unwrap();
+    up.release(1);
+    let mut begun = Vec::new();
+    while !String::from_utf8_lossy(&begun).contains("data: 0") {
+        assert_ne!(within("an event", stream.read_buf(&mut begun)).await.unwrap(), 0);
+    }
+    up.release(1);
+    within("the end", stream.read_to_end(&mut begun)).await.unwrap();
+    assert_eq!(unread(&world), 2);
+    let text = String::from_utf8(begun).unwrap();
+    let (answer, behind) = text.split_once("\r\n0\r\n\r\n").expect("the answer is whole");
+    assert!(answer.contains("data: 1") && !answer.contains(" 400 "), "{text}");
+    // where it had ended before the nonsense was read, the refusal may stand behind it
+    assert!(behind.is_empty() || behind.starts_with("HTTP/1.1 400 "), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_says_nothing_is_closed() {
+    let up = Upstream::h1().await;
+    let world = World::usual(&up).await;
+    let mut stream = world.session("claude").await.dial().await;
+    assert_eq!(within("the end", stream.read(&mut [0; 16])).await.unwrap(), 0);
+    assert_eq!(unread(&world), 0);
 }

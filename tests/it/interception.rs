@@ -247,12 +247,7 @@ async fn a_body_waits_for_100_continue_and_a_denied_one_is_never_asked_for() {
 async fn a_plain_resource_on_loopback_is_reached_by_the_absolute_form() {
     let up = Upstream::plain().await;
     let port = up.port();
-    let listing = Listing::bare(&format!("http://127.0.0.1:{port}"), "127.0.0.1")
-        .line("scheme = \"http\"")
-        .line(&format!("port = {port}"))
-        .line("credential = { source = \"stored\", secret = \"api\" }")
-        .line("private = true");
-    let world = Plan::new().secret("api", TOKEN).resource(&listing).permit_all().start().await;
+    let world = in_the_clear(&up).await;
     let session = world.session("claude").await;
     let head = format!(
         "GET http://127.0.0.1:{port}/echo?x=1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nProxy-Authorization: {}\r\n\
@@ -265,6 +260,83 @@ async fn a_plain_resource_on_loopback_is_reached_by_the_absolute_form() {
     assert_eq!(seen.header("authorization"), Some(format!("Bearer {TOKEN}").as_str()));
     assert_eq!(seen.header("proxy-authorization"), None);
     assert_eq!(seen.header("proxy-connection"), None);
+}
+
+/// A plain resource on loopback.
+async fn in_the_clear(up: &Upstream) -> World {
+    let port = up.port();
+    let listing = Listing::bare(&format!("http://127.0.0.1:{port}"), "127.0.0.1")
+        .line("scheme = \"http\"")
+        .line(&format!("port = {port}"))
+        .line("credential = { source = \"stored\", secret = \"api\" }")
+        .line("private = true");
+    Plan::new().secret("api", TOKEN).resource(&listing).permit_all().start().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_websocket_in_the_clear_is_bridged() {
+    let up = Upstream::plain().await;
+    let world = in_the_clear(&up).await;
+    let session = world.session("claude").await;
+    let mut stream = session.dial().await;
+    let place = format!("127.0.0.1:{}", up.port());
+    let head = format!(
+        "GET http://{place}/ws HTTP/1.1\r\nHost: {place}\r\nProxy-Authorization: {}\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        session.basic()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(read_answer(&mut stream).await.status, 101);
+    let role = tokio_tungstenite::tungstenite::protocol::Role::Client;
+    let mut socket = tokio_tungstenite::WebSocketStream::from_raw_socket(stream, role, None).await;
+    socket.send(Message::text("hello")).await.unwrap();
+    let back = within("the echo", socket.next()).await.unwrap().unwrap();
+    assert_eq!(back.into_text().unwrap().as_str(), "hello");
+    session.close().await;
+    let ended = async { while let Some(Ok(_)) = socket.next().await {} };
+    within("the websocket to end with its session", ended).await;
+    assert_eq!(world.record_of("/ws").await.completed["error"], "session-ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_carried_in_the_clear_ends_with_its_session() {
+    let up = Upstream::plain().await;
+    let world = in_the_clear(&up).await;
+    let session = world.session("claude").await;
+    let mut stream = session.dial().await;
+    let place = format!("127.0.0.1:{}", up.port());
+    let head = |path: &str| {
+        let basic = session.basic();
+        format!("GET http://{place}{path} HTTP/1.1\r\nHost: {place}\r\nProxy-Authorization: {basic}\r\n\r\n")
+    };
+    stream.write_all(head("/echo").as_bytes()).await.unwrap();
+    assert_eq!(read_answer(&mut stream).await.status, 200);
+    stream.write_all(head("/sse?n=2").as_bytes()).await.unwrap();
+    up.release(1);
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("data: 0") {
+        assert_ne!(within("an event", stream.read_buf(&mut seen)).await.unwrap(), 0);
+    }
+    session.close().await;
+    let _ = within("the end of the answer", stream.read_to_end(&mut seen)).await;
+    assert!(!seen.ends_with(b"0\r\n\r\n"), "half an answer was made whole");
+    assert_eq!(world.record_of("/sse").await.completed["outcome"], "aborted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_ends_with_its_connection_is_told_from_a_cut_one() {
+    let up = Upstream::h1().await;
+    let world = World::usual(&up).await;
+    let session = world.session("claude").await;
+    up.release(1);
+    for (path, whole) in [("/sse?n=1", true), ("/cut", false)] {
+        let mut stream = session.tls(UP, &["http/1.1"]).await;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {UP}\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // without `close_notify` the end is an error
+        let read = within("the end", stream.read_to_end(&mut answer)).await;
+        assert_eq!(read.is_ok(), whole, "{path}: {read:?}, {}", String::from_utf8_lossy(&answer));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -213,3 +213,36 @@ async fn a_client_that_stalls_in_its_head_is_let_go() {
         assert!([0, 408].contains(&status), "{status}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_is_no_uri_is_refused_in_words_and_recorded() {
+    let up = Upstream::h1().await;
+    let world = World::usual(&up).await;
+    let session = world.session("claude").await;
+    for target in ["/?q=\"x\"", "/?q=<x>", "/a<b", "/a`b"] {
+        let head = format!("GET {target} HTTP/1.1\r\nHost: {UP}\r\n\r\n");
+        recorded(&world, &session.raw_inside(UP, head.as_bytes()).await, 400).await;
+    }
+    for target in ["a:1:2", "a%2eb:443", "up.example.test:443/"] {
+        let head = format!("CONNECT {target} HTTP/1.1\r\nProxy-Authorization: {}\r\n\r\n", session.basic());
+        recorded(&world, &session.raw(head.as_bytes()).await, 400).await;
+    }
+    let head = format!("POST / HTTP/1.1\r\nHost: {UP}\r\nContent-Length: {}\r\n\r\n", u64::MAX);
+    recorded(&world, &session.raw_inside(UP, head.as_bytes()).await, 400).await;
+    assert!(up.requests().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denied_upload_hears_why() {
+    let up = Upstream::h1().await;
+    let plan = Plan::new().secret("api", TOKEN).resource(&Listing::of(UP, &up));
+    let world = plan.policy("none", "forbid(principal, action, resource);\n").start().await;
+    let session = world.session("claude").await;
+    let body = vec![b'x'; 8 * 1024 * 1024];
+    let mut stream = session.tls(UP, &["http/1.1"]).await;
+    let head = format!("POST /upload HTTP/1.1\r\nHost: {UP}\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body).await.unwrap();
+    recorded(&world, &read_answer(&mut stream).await, 403).await;
+    assert!(up.requests().is_empty());
+}

@@ -85,6 +85,7 @@ impl Bench {
             ended: CancellationToken::new(),
         };
         let resource = Resource {
+            instance: crate::resource::ResourceInstance::next(),
             identifier: ResourceId::parse("https://api.example.com/").unwrap(),
             scheme: Scheme::Https,
             hosts: vec![HostPattern::parse("api.example.com").unwrap()],

@@ -190,12 +190,8 @@ async fn the_vault_closes_when_its_fetches_have_ended() {
 async fn no_type_tells_its_secret() {
     let world = World::new().await;
     let access = one_client("https://zone.example", Some("refresh-canary"), Persist::nowhere());
-    let settings = Settings {
-        zone: access.clone(),
-        secrets: [("key".to_owned(), Secret::new("canary"))].into_iter().collect(),
-        client: client(),
-        clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
-    };
+    let settings =
+        Settings { zone: access.clone(), client: client(), clock: Arc::clone(&world.clock) as Arc<dyn Clock> };
     let credential = world.obtain(&session("ses_1"), &api()).await.unwrap();
     assert_no_secret(&format!(
         "{settings:?} {access:?} {credential:?} {:?} {:?}",

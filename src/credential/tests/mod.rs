@@ -50,6 +50,7 @@ struct World {
     issuer: Issuer,
     clock: Arc<HandClock>,
     vault: Vault,
+    secrets: Arc<Secrets>,
 }
 
 /// Starts at some day; goes where it is wound.
@@ -99,13 +100,13 @@ impl World {
         let secrets: Secrets =
             secrets.iter().map(|(name, secret)| ((*name).to_owned(), Secret::new(*secret))).collect();
         let (client, clock_for_vault) = (client(), Arc::clone(&clock));
-        let vault = Vault::new(Settings { zone, secrets, client, clock: clock_for_vault });
-        Self { issuer, clock, vault }
+        let vault = Vault::new(Settings { zone, client, clock: clock_for_vault });
+        Self { issuer, clock, vault, secrets: Arc::new(secrets) }
     }
 
     async fn obtain(&self, session: &Arc<Session>, resource: &Arc<Resource>) -> Result<Credential, NotObtained> {
         let permit = Permit::for_test(Arc::clone(session), Arc::clone(resource), Action::Read);
-        Ok(self.vault.obtain(&permit).await?.expect("this source has a credential"))
+        Ok(self.vault.obtain(&permit, &self.secrets).await?.expect("this source has a credential"))
     }
 
     /// The error of one attempt, checked to be given from memory to the next, without another request.
@@ -168,6 +169,7 @@ fn session_of(id: &str, agent: &str, user: &str) -> Arc<Session> {
 
 fn resource(identifier: &str, source: Source, header: CredentialHeader) -> Arc<Resource> {
     Arc::new(Resource {
+        instance: crate::resource::ResourceInstance::next(),
         identifier: ResourceId::parse(identifier).unwrap(),
         scheme: Scheme::Https,
         hosts: vec![],

@@ -114,7 +114,7 @@ async fn client_credentials_at_an_own_endpoint_use_the_stored_secret() {
 
 #[tokio::test]
 async fn a_stored_secret_is_rendered_and_replaced_on_reload() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let stored = |secret: &str| {
         let header = CredentialHeader::template("X-Api-Key", "key={token}").unwrap();
         resource("https://api.example.com", Source::Stored { secret: secret.to_owned() }, header)
@@ -125,7 +125,9 @@ async fn a_stored_secret_is_rendered_and_replaced_on_reload() {
     assert!(world.obtain(&session("ses_1"), &stored("key")).await.unwrap().provenance().cached);
     assert_eq!(world.vault.refuse(&credential), Refused::Final);
 
-    world.vault.replace_secrets([("key".to_owned(), Secret::new("newer"))].into_iter().collect());
+    world.secrets = Arc::new([("key".to_owned(), Secret::new("newer"))].into_iter().collect());
+    world.vault.forget_before(&world.secrets);
+    assert_eq!(world.vault.entries(), 0);
     let newer = world.obtain(&session("ses_1"), &stored("key")).await.unwrap();
     assert_eq!(newer.value(), "key=newer");
     let missing = world.refused(&stored("broken")).await;
@@ -145,7 +147,7 @@ async fn a_resource_without_a_source_needs_no_credential() {
     let world = World::new().await;
     let permit =
         Permit::for_test(session("ses_1"), resource("urn:x", Source::None, CredentialHeader::bearer()), Action::Read);
-    assert!(world.vault.obtain(&permit).await.unwrap().is_none());
+    assert!(world.vault.obtain(&permit, &world.secrets).await.unwrap().is_none());
     assert!(world.issuer.seen().is_empty());
 }
 

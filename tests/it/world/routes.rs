@@ -120,6 +120,10 @@ async fn upload(memory: &Memory, index: usize, request: Request<Incoming>) -> Re
             hash.update(bytes);
             memory.requests.lock().unwrap()[index].body_bytes += bytes.len() as u64;
         }
+        if let Some(trailers) = frame.trailers_ref() {
+            let fields = trailers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
+            memory.requests.lock().unwrap()[index].headers.extend(fields);
+        }
     }
     let bytes = memory.requests.lock().unwrap()[index].body_bytes;
     let sha256 = hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();

@@ -52,6 +52,7 @@ pub struct Memory {
     pub pages: Mutex<HashMap<String, (String, Bytes)>>,
     pub git_root: Mutex<Option<std::path::PathBuf>>,
     pub gate: Semaphore,
+    pub door: Semaphore,
     pub connections: AtomicUsize,
 }
 
@@ -109,6 +110,7 @@ impl Upstream {
             pages: Mutex::default(),
             git_root: Mutex::default(),
             gate: Semaphore::new(0),
+            door: Semaphore::new(Semaphore::MAX_PERMITS),
             connections: AtomicUsize::new(0),
         });
         let task = tokio::spawn(accept(listener, tls, speech, Arc::clone(&memory)));
@@ -141,6 +143,16 @@ impl Upstream {
     /// Lets `/sse` send so many more events, and `/slow` answer so many more requests.
     pub fn release(&self, count: usize) {
         self.memory.gate.add_permits(count);
+    }
+
+    /// From now on connections wait before their handshake.
+    pub fn close_the_door(&self) {
+        self.memory.door.forget_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// Those that wait, and all others, come in.
+    pub fn open_the_door(&self) {
+        self.memory.door.add_permits(Semaphore::MAX_PERMITS);
     }
 
     /// Serves `bytes` at `path`.
@@ -185,6 +197,7 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, speech: Speech,
 }
 
 async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, speech: Speech, memory: Arc<Memory>, number: usize) {
+    drop(memory.door.acquire().await);
     let service = service_fn(move |request| routes::answer(Arc::clone(&memory), number, request));
     let Some(tls) = tls else {
         let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;

@@ -1,0 +1,50 @@
+//! The end of a connection, such that what was said on it arrives, and what was not is missed.
+
+use std::io;
+
+use tokio::io::AsyncRead;
+use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncWrite;
+use tokio::io::AsyncWriteExt as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::limits;
+
+/// How to part from an agent.
+#[derive(Debug)]
+pub(super) enum Parting<S> {
+    /// No answer is under way: there may be a last word.
+    Spoken(S),
+    /// All was said: a word more would be read as part of it.
+    Silent(S),
+    /// An answer broke off, or nobody is there. A proper end would make half an answer look whole.
+    Abrupt,
+}
+
+impl<S> Parting<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    /// Says `word` where it can be said, ends our side (with `close_notify` on TLS), and reads on for a moment
+    /// what the other side still sends: a socket that is closed with bytes unread is reset, and an answer on its
+    /// way may be lost with it. Not when the daemon drains, which waits for nobody's upload.
+    pub(super) async fn leave(self, word: &[u8], draining: &CancellationToken) {
+        let (mut stream, word) = match self {
+            Self::Spoken(stream) => (stream, word),
+            Self::Silent(stream) => (stream, &[][..]),
+            Self::Abrupt => return,
+        };
+        let leaving = async {
+            stream.write_all(word).await?;
+            stream.shutdown().await?;
+            draining.run_until_cancelled(discard(stream)).await.transpose()?;
+            io::Result::Ok(())
+        };
+        // whoever is gone hears nothing, and nobody else needs to know
+        let _ = tokio::time::timeout(limits::LEAVE_TIMEOUT, leaving).await;
+    }
+}
+
+async fn discard(stream: impl AsyncRead + Unpin) -> io::Result<u64> {
+    tokio::io::copy(&mut stream.take(limits::LEAVE_BYTES_MAX), &mut tokio::io::sink()).await
+}

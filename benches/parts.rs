@@ -106,7 +106,7 @@ fn path_canonical(raw: &str) -> Path {
 #[divan::bench(sample_count = 20, sample_size = 5)]
 fn leaf_mint(bencher: Bencher<'_, '_>) {
     let (folder, hosts) = (tempfile::tempdir().unwrap(), hosts(200));
-    let authority = CertificateAuthority::open(folder.path(), &hosts, clock()).unwrap();
+    let authority = CertificateAuthority::open(&folder.path().join("ca"), &hosts, clock()).unwrap();
     let mut fresh = hosts.iter();
     bencher
         .with_inputs(|| fresh.next().unwrap())
@@ -117,7 +117,7 @@ fn leaf_mint(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn leaf_hit(bencher: Bencher<'_, '_>) {
     let (folder, hosts) = (tempfile::tempdir().unwrap(), hosts(1));
-    let authority = CertificateAuthority::open(folder.path(), &hosts, clock()).unwrap();
+    let authority = CertificateAuthority::open(&folder.path().join("ca"), &hosts, clock()).unwrap();
     let host = hosts.first().unwrap();
     bencher.bench_local(|| authority.server_config(black_box(host), Alpn::Http2AndHttp1).unwrap());
 }

@@ -151,7 +151,8 @@ pub const UPSTREAM_TLS_SERVERS_MAX: usize = 512;
 /// A file of the ledger is closed with a signed head when it has grown to this, so that none outgrows a reader.
 pub const LEDGER_ROTATE_BYTES: u64 = 256 * 1024 * 1024;
 
-/// The head is signed at least once in so many lines: what an attacker could cut off the end unseen.
+/// The head is signed after so many lines, as soon as the writer thread comes to it: what an attacker could cut
+/// off the end unseen.
 pub const LEDGER_SIGN_EVERY: u32 = 1024;
 
 /// A signature stands at most so many lines behind the last line that it vouches for: more than ever wait.

@@ -83,11 +83,12 @@ impl Seat {
 
     /// Tells the follower; gives the completion that it left instead of waiting.
     pub fn tell(&self, result: Result<u64, Unrecorded>) -> Option<Vec<u8>> {
-        match std::mem::replace(&mut *self.lock(), Fate::Told(result)) {
-            Fate::Waiting(waker) => waker.map(Waker::wake),
+        let before = std::mem::replace(&mut *self.lock(), Fate::Told(result));
+        match before {
+            Fate::Waiting(Some(waker)) => waker.wake(),
             Fate::Left(completion) => return Some(completion),
-            Fate::Invited | Fate::Told(_) | Fate::Known => None,
-        };
+            Fate::Waiting(None) | Fate::Invited | Fate::Told(_) | Fate::Known => {}
+        }
         None
     }
 

@@ -95,7 +95,7 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     services.spawn(watch::files(Arc::clone(&parts), stop.clone()));
     services.spawn(housekeeping(Arc::clone(&parts), stop.clone()));
     let ledger = Arc::clone(&parts.broker.ledger);
-    services.spawn(systemd::keep_watchdog(stop.clone(), move || ledger.healthy()));
+    services.spawn(systemd::keep_watchdog(stop.clone(), move || ledger.writer_lives()));
     systemd::ready("serving");
     tracing::info!(listening = ?parts.listening, config = ?parts.place, "serving");
 

@@ -5,8 +5,6 @@
 //! itself, so that a session revoked in the middle of a long connection stops there.
 
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 
 use arc_swap::ArcSwap;
@@ -17,6 +15,7 @@ use tokio::net::TcpStream;
 
 use crate::agent::Registry;
 use crate::agent::Session;
+use crate::agent::Strangers;
 use crate::agent::Unidentified;
 use crate::audit::Entry;
 use crate::audit::Ledger;
@@ -66,30 +65,6 @@ pub struct Broker {
     pub strangers: Strangers,
     /// When a request is received.
     pub clock: Arc<dyn Clock>,
-}
-
-/// Holds back callers that nobody knows when there are many: each leaves a record, and a flood of them would fill
-/// the disk, without which nothing is forwarded.
-#[derive(Debug, Default)]
-pub struct Strangers {
-    /// The second that is counted, and how many came in it.
-    counted: Mutex<(i64, u32)>,
-}
-
-impl Strangers {
-    async fn hold_back(&self, refusal: &Refusal, now: Timestamp) {
-        let Refusal::Unidentified(_) = refusal else { return };
-        let many = {
-            let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-            let (second, number) = &mut *counted;
-            *number = if *second == now.as_seconds() { number.saturating_add(1) } else { 1 };
-            *second = now.as_seconds();
-            *number > limits::STRANGERS_PER_SECOND
-        };
-        if many {
-            tokio::time::sleep(limits::STRANGER_DELAY).await;
-        }
-    }
 }
 
 /// One load of the configuration: replaced whole, so that no request mixes two.
@@ -192,7 +167,7 @@ impl Broker {
         let mut entry = self.ledger.begin(opening(&arrival));
         let outcome = self.carry(arrival, &mut entry).await;
         if let Err(refusal) = &outcome {
-            self.strangers.hold_back(refusal, self.clock.now()).await;
+            self.hold_back(refusal).await;
             // a refusal that can't be recorded is a refusal all the same
             let _ = entry.refuse(refusal.record()).await;
         }
@@ -226,7 +201,7 @@ impl Broker {
         });
         let way = self.open(knock, &mut entry).await;
         if let Err(refusal) = &way {
-            self.strangers.hold_back(refusal, self.clock.now()).await;
+            self.hold_back(refusal).await;
             let _ = entry.refuse(refusal.record()).await;
         }
         Admission { way, entry }
@@ -261,7 +236,7 @@ impl Broker {
         let mut entry = self.ledger.begin(opening);
         match self.identify(presented) {
             Ok(session) => entry.session(&session),
-            Err(nobody) => self.strangers.hold_back(&nobody.into(), self.clock.now()).await,
+            Err(_) => self.strangers.hold_back(self.clock.now()).await,
         }
         let refusal = Refusal::Malformed(malformed);
         let _ = entry.refuse(refusal.record()).await;
@@ -286,7 +261,8 @@ impl Broker {
         }
     }
 
-    fn identify(&self, presented: &Presented) -> Result<Arc<Session>, Unidentified> {
+    /// Who it is, if anybody. What the caller may do is not said with it.
+    pub fn identify(&self, presented: &Presented) -> Result<Arc<Session>, Unidentified> {
         match presented {
             Presented::Session(session) if session.is_open() => Ok(Arc::clone(session)),
             Presented::Session(_) => Err(Unidentified::Ended),
@@ -294,6 +270,13 @@ impl Broker {
                 (Err(Unidentified::Missing), Some(anonymous)) => Ok(anonymous),
                 (identified, _) => identified,
             },
+        }
+    }
+
+    /// Strangers alone: whoever is known is answered at once.
+    async fn hold_back(&self, refusal: &Refusal) {
+        if let Refusal::Unidentified(_) = refusal {
+            self.strangers.hold_back(self.clock.now()).await;
         }
     }
 

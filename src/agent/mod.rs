@@ -4,6 +4,7 @@ mod basic;
 mod held;
 mod registry;
 mod session;
+mod strangers;
 
 pub use registry::ANONYMOUS;
 pub use registry::Ending;
@@ -14,3 +15,4 @@ pub use registry::Registry;
 pub use registry::Unidentified;
 pub use session::Caller;
 pub use session::Session;
+pub use strangers::Strangers;

@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agent::Registry;
+use crate::agent::Strangers;
 use crate::broker::Broker;
 use crate::broker::InForce;
-use crate::broker::Strangers;
 use crate::broker::Unlisted;
 use crate::cli::Exit;
 use crate::cli::Failure;

@@ -13,7 +13,6 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::agent::Session;
-use crate::agent::Unidentified;
 use crate::audit::Entry;
 use crate::broker::Knock;
 use crate::broker::Presented;
@@ -111,7 +110,8 @@ impl Proxy {
         presented: Presented,
         carried: &Carried,
     ) -> (Response<Recorded>, Option<Opened>) {
-        let session = self.session_of(&presented);
+        // whose end will be the request's end; the broker identifies again, and refuses who is nobody
+        let session = self.broker.identify(&presented).ok();
         let presented = match &session {
             Some(session) => {
                 carried.for_session(session);
@@ -123,17 +123,5 @@ impl Proxy {
         let (response, bridge) = self.carry(request, presented, destination, Protocol::Http1).await;
         let opened = bridge.zip(session).map(|(bridge, session)| Opened::WebSocket { bridge, session });
         (response, opened)
-    }
-
-    /// Whose end will be the request's end. Whether the request is permitted is not said with it: the broker
-    /// identifies again, and refuses who is nobody.
-    fn session_of(&self, presented: &Presented) -> Option<Arc<Session>> {
-        match presented {
-            Presented::Session(session) => Some(Arc::clone(session)),
-            Presented::Basic(header) => match self.broker.agents.identify_basic(header.as_ref()) {
-                Err(Unidentified::Missing) => self.broker.agents.anonymous(),
-                identified => identified.ok(),
-            },
-        }
     }
 }

@@ -8,23 +8,39 @@
 //! it issues no token for a resource or a scope that was not declared, and none in a user's name without the
 //! user's grant.
 
+mod access;
+mod address;
+mod foreign_keys;
 mod id;
 mod issuer;
 mod keyring;
 mod oauth;
 mod opaque;
+mod pages;
+mod people;
 mod private_file;
+mod rules;
 mod store;
 #[allow(clippy::module_inception, reason = "the folder's noun has a file of its own")]
 mod zone;
 
+pub use self::access::AccessDecision;
+pub use self::access::AccessPolicy;
+pub use self::access::AccessRequest;
+pub use self::access::DefaultAccess;
+pub use self::access::OnBehalf;
 pub use self::keyring::KeyringFailed;
+pub use self::rules::ProofKey;
+pub use self::rules::Registration;
+pub use self::rules::Rules;
 pub use self::store::StoreFailed;
 pub use self::zone::DeclaredResource;
 pub use self::zone::Error;
+pub use self::zone::OWN_CLIENT;
 pub use self::zone::Settings;
 pub use self::zone::SignIn;
 pub use self::zone::Zone;
+pub use self::zone::sign_in_link;
 
 #[cfg(test)]
 mod tests;

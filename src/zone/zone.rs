@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,17 +17,28 @@ use crate::model::Clock;
 use crate::model::ResourceId;
 use crate::model::Scopes;
 use crate::model::Secret;
+use crate::model::Timestamp;
 use crate::model::UserName;
+use crate::zone::id::ApplicationId;
 use crate::zone::issuer::Issuer;
 use crate::zone::keyring::Keyring;
 use crate::zone::keyring::KeyringFailed;
 use crate::zone::oauth;
 use crate::zone::opaque;
+use crate::zone::people::People;
+use crate::zone::people::Seal;
+use crate::zone::people::Ticket;
 use crate::zone::private_file;
+use crate::zone::rules::Rules;
+use crate::zone::store::Authentication;
+use crate::zone::store::Consent;
 use crate::zone::store::Kind;
+use crate::zone::store::Origin;
+use crate::zone::store::RegisteredClient;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 use crate::zone::store::User;
+use crate::zone::store::Workload;
 
 /// The personal zone of one user. Several can live in one process, each with its own database and issuer.
 pub struct Zone {
@@ -47,6 +59,8 @@ pub struct Settings {
     pub resources: Vec<DeclaredResource>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What it permits.
+    pub rules: Rules,
 }
 
 /// An API that the configuration knows.
@@ -98,6 +112,12 @@ pub enum Error {
     /// A token that lives so long or so short.
     #[error("a token for `{0}` must live between a minute and a day")]
     Lifetime(ResourceId),
+    /// Too short or too long.
+    #[error("a password has between 10 and 256 characters")]
+    Password,
+    /// There is no such person, or no zone yet.
+    #[error("there is no `{0}` in this zone")]
+    Nobody(String),
     /// A token for the issuer itself is a user's session; no resource may take that audience.
     #[error("`{0}` is the zone's own address and can't be a resource")]
     OwnAddress(ResourceId),
@@ -114,7 +134,7 @@ impl Error {
             Self::Store(StoreFailed::Query(_)) => {
                 Some("if the file is damaged, move it away: agents are registered again by themselves")
             }
-            Self::Lifetime(_) => None,
+            Self::Lifetime(_) | Self::Password | Self::Nobody(_) => None,
             Self::OwnAddress(_) => Some("give the resource another identifier"),
         }
     }
@@ -123,7 +143,7 @@ impl Error {
 impl Zone {
     /// Opens the zone, and makes it on first start: tables, signing key, the owner, the declared resources.
     pub async fn open(settings: Settings) -> Result<Self, Error> {
-        let Settings { database, issuer, owner, resources, clock } = settings;
+        let Settings { database, issuer, owner, resources, clock, rules } = settings;
         if !is_issuer(&issuer) {
             return Err(Error::Issuer(issuer.escape_debug().to_string()));
         }
@@ -136,7 +156,10 @@ impl Zone {
         store.prune(now).await?;
         let keyring = Keyring::open(database.with_extension("key"), &store, now).await?;
         let owner = store.welcome_user(owner.as_str(), now).await?;
-        let zone = Self { issuer: Arc::new(Issuer::new(issuer, store, keyring, clock)), owner };
+        let people = people_key(&database);
+        let people = People::open(&people).map_err(|source| Error::File { path: people.clone(), source })?;
+        store.add_client(&own_client(), None, now).await?;
+        let zone = Self { issuer: Arc::new(Issuer::new(issuer, store, keyring, clock, rules, people)), owner };
         zone.declare(resources).await?;
         Ok(zone)
     }
@@ -185,10 +208,83 @@ impl Zone {
         Ok(keyring.rotate(store, clock.now()).await?)
     }
 
+    /// Gives a person a password, who is made now if there is none of that name.
+    pub async fn set_password(&self, user: &str, password: Secret) -> Result<(), Error> {
+        let (store, now) = (&self.issuer.store, self.issuer.clock.now());
+        let phc = self.issuer.people.hash_password(password).await.map_err(|_| Error::Password)?;
+        let user = store.welcome_user(user, now).await?;
+        Ok(store.set_password(&user.id, &phc, now).await?)
+    }
+
+    /// Makes a client that is known by the tokens of a platform, of one subject or of any; its id.
+    pub async fn add_workload(&self, name: &str, platform: &str, subject: Option<&str>) -> Result<String, Error> {
+        let (store, now) = (&self.issuer.store, self.issuer.clock.now());
+        let client = RegisteredClient {
+            id: ApplicationId::random(),
+            origin: Origin::Managed,
+            name: name.to_owned(),
+            authentication: Authentication::Workload,
+            jwks: None,
+            jwks_uri: None,
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            grant_types: oauth::WORKLOAD_GRANTS.map(str::to_owned).to_vec(),
+            consent: Consent::Required,
+        };
+        store.add_client(&client, None, now).await?;
+        let workload = Workload {
+            id: ApplicationId::random().to_string(),
+            client: client.id.clone(),
+            subject: subject.map(str::to_owned),
+            jwks_uri: None,
+        };
+        store.add_workload(&workload, platform, now).await?;
+        Ok(client.id.to_string())
+    }
+
+    /// Lets a client ask for a resource in its own name, and act on to it.
+    pub async fn let_depend(&self, client: &str, resource: &str) -> Result<(), Error> {
+        let client = ApplicationId::known(client.to_owned());
+        Ok(self.issuer.store.add_dependency(&client, resource).await?)
+    }
+
+    /// Says that a resource is a client's own API: it may exchange the tokens that the API receives.
+    pub async fn own(&self, client: &str, resource: &str) -> Result<(), Error> {
+        let client = ApplicationId::known(client.to_owned());
+        Ok(self.issuer.store.own_resource(&client, resource).await?)
+    }
+
+    /// Grants a client a resource in a person's name, as the person's own consent would.
+    pub async fn let_act(&self, user: &str, client: &str, resource: &str, scopes: &Scopes) -> Result<(), Error> {
+        let (store, now) = (&self.issuer.store, self.issuer.clock.now());
+        let user = store.welcome_user(user, now).await?;
+        let client = ApplicationId::known(client.to_owned());
+        Ok(store.consent(&user.id, &client, resource, scopes, now).await?)
+    }
+
     /// Finishes what is under way and closes the database. After it, the router answers with errors.
     pub async fn close(&self) {
         self.issuer.store.close().await;
     }
+}
+
+/// A link by which the owner of this machine signs in to the zone whose database it is, as `user`; good once, and not
+/// for long. Whoever may read the zone's keys may be anybody there, and needs no password.
+pub async fn sign_in_link(database: &Path, issuer: &str, user: &str, now: Timestamp) -> Result<Secret, Error> {
+    let store = Store::open(database).await?;
+    let found = store.user_named(user).await;
+    store.close().await;
+    let found = found?.ok_or_else(|| Error::Nobody(user.to_owned()))?;
+    let file = people_key(database);
+    let seal = Seal::open(&file).map_err(|source| Error::File { path: file.clone(), source })?;
+    let ticket = Ticket::for_link(&seal, &found, now).ok_or_else(|| Error::Nobody(user.to_owned()))?;
+    let ticket = ticket.expose_str().unwrap_or_default();
+    Ok(Secret::new(format!("{issuer}/sign-in/link?ticket={ticket}")))
+}
+
+/// Beside the database, as the signing key is.
+fn people_key(database: &Path) -> PathBuf {
+    database.with_extension("people-key")
 }
 
 impl fmt::Debug for Zone {
@@ -202,6 +298,26 @@ fn is_issuer(url: &str) -> bool {
     let parsed: Result<hyper::http::uri::Authority, _> = authority.parse();
     parsed.is_ok_and(|parsed| parsed.as_str() == authority && !authority.contains('@'))
 }
+
+/// The client of the command line: public, on any port of this machine.
+fn own_client() -> RegisteredClient {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    RegisteredClient {
+        id: ApplicationId::known(OWN_CLIENT.to_owned()),
+        origin: Origin::Builtin,
+        name: "valetkey on the command line".to_owned(),
+        authentication: Authentication::None,
+        jwks: None,
+        jwks_uri: None,
+        redirect_uris: words(&["http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback"]),
+        post_logout_redirect_uris: Vec::new(),
+        grant_types: words(&oauth::OWN_CLIENT_GRANTS),
+        consent: Consent::Required,
+    }
+}
+
+/// The client id of the command line at every zone of ours.
+pub const OWN_CLIENT: &str = "valetkey-cli";
 
 /// The name of the daemon's own client. Its kind keeps it apart from an agent of the same name.
 const DAEMON: &str = "valetkey";

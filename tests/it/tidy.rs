@@ -49,6 +49,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("axum", &["http", "zone", "whoami", "viewer", "control", "daemon"]),
     ("sd_notify", &["os", "daemon"]),
     ("notify", &["os", "daemon"]),
+    ("askama", &["zone"]),
+    ("argon2", &["zone"]),
+    ("totp_rs", &["zone"]),
 ];
 
 /// Where the bytes of a `Secret` may be looked at: on their way in, to a hash, or onto the wire.
@@ -73,9 +76,20 @@ const EXPOSE: &[&str] = &[
     "upstream/via.rs",
     "zone/keyring.rs",
     "zone/oauth/answer.rs",
+    "zone/oauth/assertion.rs",
     "zone/oauth/client.rs",
+    "zone/oauth/device.rs",
+    "zone/oauth/introspection.rs",
     "zone/oauth/registration.rs",
     "zone/opaque.rs",
+    "zone/pages/account.rs",
+    "zone/pages/authorize.rs",
+    "zone/pages/browser.rs",
+    "zone/people/password.rs",
+    "zone/people/seal.rs",
+    "zone/people/second_factor.rs",
+    "zone/people/ticket.rs",
+    "zone/zone.rs",
 ];
 
 /// A file of `src/`: its path below it, and its text before the first `#[cfg(test)]`.

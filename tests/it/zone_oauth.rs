@@ -57,6 +57,7 @@ impl World {
             owner: UserName::parse("ada").unwrap(),
             resources: vec![resource(WHOAMI), resource(OTHER)],
             clock: Arc::<SystemClock>::clone(&clock),
+            rules: zone::Rules::default(),
         };
         let zone = Zone::open(settings).await.unwrap();
         serve(&mut tasks, listener, zone.router());

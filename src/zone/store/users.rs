@@ -31,6 +31,15 @@ impl Store {
         Ok(User { id: UserId::known(id), identifier: identifier.to_owned() })
     }
 
+    /// The user with this identifier.
+    pub(in crate::zone) async fn user_named(&self, identifier: &str) -> Result<Option<User>, StoreFailed> {
+        let id: Option<String> = sqlx::query_scalar("SELECT id FROM users WHERE identifier = $1")
+            .bind(identifier)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(id.map(|id| User { id: UserId::known(id), identifier: identifier.to_owned() }))
+    }
+
     /// The user with this id.
     pub(in crate::zone) async fn user(&self, id: &UserId) -> Result<Option<User>, StoreFailed> {
         let identifier: Option<String> = sqlx::query_scalar("SELECT identifier FROM users WHERE id = $1")

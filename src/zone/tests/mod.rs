@@ -1,7 +1,13 @@
 //! The zone told from outside: requests to its router, answers read as a client reads them.
 
+mod authorize;
+mod clients;
+mod device;
 mod exchange;
+mod impersonation;
 mod keys;
+mod people;
+mod possession;
 mod refresh;
 mod registration;
 mod token;
@@ -34,6 +40,7 @@ use crate::model::Secret;
 use crate::model::Timestamp;
 use crate::model::UserName;
 use crate::zone::DeclaredResource;
+use crate::zone::Rules;
 use crate::zone::Settings;
 use crate::zone::SignIn;
 use crate::zone::Zone;
@@ -89,11 +96,17 @@ struct Reply {
 
 impl Scene {
     async fn new() -> Self {
+        Self::under(Rules::default()).await
+    }
+
+    /// A zone with other rules than a personal one's.
+    async fn under(rules: Rules) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // A key that all scenes share: making one for each would take most of the tests' time.
         private_file::replace(&folder.path().join("zone.key"), &KEY).unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(NOW * 1000)));
-        let zone = open(folder.path().join("zone.db"), &clock).await;
+        let settings = Settings { rules, ..settings(folder.path().join("zone.db"), &clock) };
+        let zone = Zone::open(settings).await.unwrap();
         let daemon = zone.sign_in().await.unwrap();
         Self { folder, clock, zone, daemon }
     }
@@ -121,6 +134,12 @@ impl Scene {
         if let Some(authorization) = authorization {
             request = request.header("authorization", authorization);
         }
+        self.send(request.body(Body::from(encode(form))).unwrap()).await
+    }
+
+    /// A form of a client that authenticates as the form itself says.
+    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Reply {
+        let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
         self.send(request.body(Body::from(encode(form))).unwrap()).await
     }
 
@@ -203,6 +222,7 @@ fn settings(database: PathBuf, clock: &Arc<HandClock>) -> Settings {
             resource(NOTES, "notes:read", Some(Duration::from_secs(120))),
         ],
         clock: Arc::<HandClock>::clone(clock),
+        rules: Rules::default(),
     }
 }
 

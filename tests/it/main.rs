@@ -24,6 +24,7 @@ mod forwarding;
 mod interception;
 mod lifecycle;
 mod page;
+mod pages;
 mod readme;
 mod refusals;
 mod tidy;

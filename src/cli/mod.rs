@@ -13,6 +13,7 @@ use crate::os::Paths;
 use crate::os::SystemClock;
 
 pub mod audit;
+mod auth;
 pub mod ca;
 pub mod config;
 mod daemon;
@@ -110,6 +111,8 @@ enum Command {
     Init(init::InitArgs),
     Config(config::ConfigArgs),
     Ca(ca::CaArgs),
+    // --- who you are ---------------------------------------------------------------------------------
+    Auth(auth::AuthArgs),
     // --- the daemon ----------------------------------------------------------------------------------
     Daemon(daemon::DaemonArgs),
     Reload(daemon_control::ReloadArgs),
@@ -139,6 +142,7 @@ impl Command {
                 let read = |name: &str| surroundings.environment.get(name).map(OsString::from);
                 config::run(&args, &read, &surroundings.paths, output)
             }
+            Self::Auth(args) => waiting(auth::run(args, &surroundings, output)),
             Self::Ca(args) => ca::run(args, &surroundings.paths.ca_folder(), output),
             Self::Daemon(args) => daemon::run(args, surroundings, run_daemon),
             Self::Reload(args) => waiting(daemon_control::reload(args, &surroundings, output)),

@@ -37,9 +37,11 @@ pub use self::store::StoreFailed;
 pub use self::zone::DeclaredResource;
 pub use self::zone::Error;
 pub use self::zone::OWN_CLIENT;
+pub use self::zone::OWN_REDIRECT;
 pub use self::zone::Settings;
 pub use self::zone::SignIn;
 pub use self::zone::Zone;
+pub use self::zone::code_for_owner;
 pub use self::zone::sign_in_link;
 
 #[cfg(test)]

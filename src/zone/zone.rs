@@ -30,7 +30,9 @@ use crate::zone::people::Seal;
 use crate::zone::people::Ticket;
 use crate::zone::private_file;
 use crate::zone::rules::Rules;
+use crate::zone::store::Allowed;
 use crate::zone::store::Authentication;
+use crate::zone::store::Code;
 use crate::zone::store::Consent;
 use crate::zone::store::Kind;
 use crate::zone::store::Origin;
@@ -282,6 +284,52 @@ pub async fn sign_in_link(database: &Path, issuer: &str, user: &str, now: Timest
     Ok(Secret::new(format!("{issuer}/sign-in/link?ticket={ticket}")))
 }
 
+/// A code by which the owner of this machine signs in on the command line to the zone whose database it is. Whoever may
+/// write the database may be anybody there, and needs neither a password nor a page.
+pub async fn code_for_owner(
+    database: &Path,
+    issuer: &str,
+    user: &str,
+    challenge: &str,
+    now: Timestamp,
+) -> Result<Secret, Error> {
+    let store = Store::open(database).await?;
+    let code = add_code_for(&store, issuer, user, challenge, now).await;
+    store.close().await;
+    code
+}
+
+async fn add_code_for(
+    store: &Store,
+    issuer: &str,
+    user: &str,
+    challenge: &str,
+    now: Timestamp,
+) -> Result<Secret, Error> {
+    let user = store.user_named(user).await?.ok_or_else(|| Error::Nobody(user.to_owned()))?;
+    let client = ApplicationId::known(OWN_CLIENT.to_owned());
+    let scopes = Scopes::collect(OWN_SCOPES).unwrap_or_default();
+    store.consent(&user.id, &client, issuer, &scopes, now).await?;
+    let (word, hash) = opaque::generate("vka_");
+    let code = Code {
+        allowed: Allowed {
+            user: user.id,
+            client,
+            browser: None,
+            resources: Vec::new(),
+            scopes,
+            key: None,
+            authenticated_at: now,
+            second_factor_at: None,
+        },
+        redirect_uri: OWN_REDIRECT.to_owned(),
+        challenge: challenge.to_owned(),
+        nonce: None,
+    };
+    store.add_code(&hash, &code, now).await?;
+    Ok(word)
+}
+
 /// Beside the database, as the signing key is.
 fn people_key(database: &Path) -> PathBuf {
     database.with_extension("people-key")
@@ -309,7 +357,7 @@ fn own_client() -> RegisteredClient {
         authentication: Authentication::None,
         jwks: None,
         jwks_uri: None,
-        redirect_uris: words(&["http://127.0.0.1/callback", "http://[::1]/callback", "http://localhost/callback"]),
+        redirect_uris: words(&[OWN_REDIRECT, "http://[::1]/callback", "http://localhost/callback"]),
         post_logout_redirect_uris: Vec::new(),
         grant_types: words(&oauth::OWN_CLIENT_GRANTS),
         consent: Consent::Required,
@@ -318,6 +366,12 @@ fn own_client() -> RegisteredClient {
 
 /// The client id of the command line at every zone of ours.
 pub const OWN_CLIENT: &str = "valetkey-cli";
+
+/// Its redirect address, where no browser is led anywhere.
+pub const OWN_REDIRECT: &str = "http://127.0.0.1/callback";
+
+/// What the command line asks for.
+const OWN_SCOPES: [&str; 3] = ["openid", "profile", "email"];
 
 /// The name of the daemon's own client. Its kind keeps it apart from an agent of the same name.
 const DAEMON: &str = "valetkey";

@@ -16,6 +16,7 @@
 
 mod attacks;
 mod audit;
+mod auth;
 mod canary;
 mod cli;
 mod clients;

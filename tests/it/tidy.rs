@@ -58,6 +58,8 @@ const DOORS: &[(&str, &[&str])] = &[
 const EXPOSE: &[&str] = &[
     "agent/held.rs",
     "agent/registry.rs",
+    "cli/auth/flows.rs",
+    "cli/auth/wallet.rs",
     "cli/run.rs",
     "credential/answer.rs",
     "credential/endpoint.rs",

@@ -8,6 +8,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::IntoResponse;
 use serde_json::json;
 
+use crate::zone::OWN_CLIENT;
 use crate::zone::issuer::Issuer;
 use crate::zone::oauth::AUTHORIZE;
 use crate::zone::oauth::DEVICE;
@@ -54,6 +55,8 @@ pub(super) async fn document(State(issuer): State<Arc<Issuer>>) -> impl IntoResp
         "revocation_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,
         "revocation_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
         "dpop_signing_alg_values_supported": PROOF_ALGORITHMS,
+        // Under which name our own command line is known here.
+        "valetkey_client_id": OWN_CLIENT,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
     });

@@ -377,6 +377,15 @@ pub const ZONE_BODY_BYTES_MAX: usize = 64 * 1024;
 /// A query waits this long for the one connection, or for another process that holds the database.
 pub const ZONE_STORE_WAIT: Duration = Duration::from_secs(5);
 
+/// Connections to PostgreSQL. A query takes a millisecond and a server has a hundred to give to all its replicas.
+pub const ZONE_POSTGRES_CONNECTIONS_MAX: u32 = 16;
+
+/// A connection to PostgreSQL that lay still for longer is asked whether it is alive before it is used.
+pub const ZONE_POSTGRES_IDLE_UNCHECKED: Duration = Duration::from_secs(1);
+
+/// What a client is told to wait, in seconds, when the database is away.
+pub const ZONE_RETRY_AFTER_S: &str = "5";
+
 /// How long a token for a resource lives when the resource does not say.
 pub const ZONE_TOKEN_LIFETIME: Duration = Duration::from_secs(600);
 

@@ -140,7 +140,7 @@ impl Issuer {
             sub: client.id.as_str(),
             sub_profile: "app",
             aud: "",
-            client_id: client.id.as_str(),
+            client_id: &client.client_id,
             client_name: &client.name,
             preferred_username: None,
             scope: None,

@@ -14,11 +14,16 @@ mod keyring;
 mod oauth;
 mod opaque;
 mod private_file;
+mod seal;
+mod slug;
 mod store;
 #[allow(clippy::module_inception, reason = "the folder's noun has a file of its own")]
 mod zone;
 
 pub use self::keyring::KeyringFailed;
+pub use self::seal::SealFailed;
+pub use self::store::Database;
+pub use self::store::NoDatabase;
 pub use self::store::StoreFailed;
 pub use self::zone::DeclaredResource;
 pub use self::zone::Error;
@@ -27,4 +32,9 @@ pub use self::zone::SignIn;
 pub use self::zone::Zone;
 
 #[cfg(test)]
-mod tests;
+#[allow(clippy::duplicate_mod, reason = "every test runs on both databases")]
+#[path = "tests/mod.rs"]
+mod on_postgres;
+#[cfg(test)]
+#[path = "tests/mod.rs"]
+mod on_sqlite;

@@ -23,6 +23,9 @@ use crate::zone::keyring::KeyringFailed;
 use crate::zone::oauth;
 use crate::zone::opaque;
 use crate::zone::private_file;
+use crate::zone::seal::Seal;
+use crate::zone::seal::SealFailed;
+use crate::zone::store::Database;
 use crate::zone::store::Kind;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
@@ -36,9 +39,11 @@ pub struct Zone {
 
 /// What a zone is opened with.
 pub struct Settings {
-    /// The SQLite file. Made (0600) on first start, and beside it the signing key, `.key` in the place of its
-    /// extension.
-    pub database: PathBuf,
+    /// Where everything is kept.
+    pub database: Database,
+    /// The file of the key under which the database's secrets are sealed. Made (0600) on first start; replicas that
+    /// share a database share it too.
+    pub sealing_key: PathBuf,
     /// The zone's own URL without a path, exactly as it stands in `iss` and in the metadata.
     pub issuer: String,
     /// The one user.
@@ -89,6 +94,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The sealing key can't be made or read.
+    #[error(transparent)]
+    Seal(#[from] SealFailed),
     /// The signing key can't be made, read or kept.
     #[error(transparent)]
     Key(#[from] KeyringFailed),
@@ -109,9 +117,11 @@ impl Error {
         match self {
             Self::Issuer(_) => Some("write it like http://127.0.0.1:7980"),
             Self::File { .. } => Some("make it a file of your own: chmod 600, in a folder that you may write"),
+            Self::Seal(failed) => failed.hint(),
             Self::Key(failed) => failed.hint(),
             Self::Store(StoreFailed::Migration(_)) => Some("a newer valetkey may have written this database"),
-            Self::Store(StoreFailed::Query(_)) => {
+            Self::Store(StoreFailed::Unavailable(_)) => Some("is the database running, and is its address right?"),
+            Self::Store(StoreFailed::Query(_) | StoreFailed::Conflict(_) | StoreFailed::Damaged(_)) => {
                 Some("if the file is damaged, move it away: agents are registered again by themselves")
             }
             Self::Lifetime(_) => None,
@@ -123,18 +133,22 @@ impl Error {
 impl Zone {
     /// Opens the zone, and makes it on first start: tables, signing key, the owner, the declared resources.
     pub async fn open(settings: Settings) -> Result<Self, Error> {
-        let Settings { database, issuer, owner, resources, clock } = settings;
+        let Settings { database, sealing_key, issuer, owner, resources, clock } = settings;
         if !is_issuer(&issuer) {
             return Err(Error::Issuer(issuer.escape_debug().to_string()));
         }
-        // The file is there with its mode before SQLite opens it; -wal and -shm take their mode from it.
-        private_file::prepare_folder(&database)
-            .and_then(|()| private_file::create_or_check(&database))
-            .map_err(|source| Error::File { path: database.clone(), source })?;
+        if let Database::Sqlite(file) = &database {
+            // The file is there with its mode before SQLite opens it; -wal and -shm take their mode from it.
+            private_file::prepare_folder(file)
+                .and_then(|()| private_file::create_or_check(file))
+                .map_err(|source| Error::File { path: file.clone(), source })?;
+        }
         let now = clock.now();
-        let store = Store::open(&database).await?;
+        let seal = Arc::new(Seal::open(&sealing_key)?);
+        let store = Store::open(&database, now).await?;
         store.prune(now).await?;
-        let keyring = Keyring::open(database.with_extension("key"), &store, now).await?;
+        let earlier = sealing_key.with_extension("key");
+        let keyring = Keyring::open(seal, Some(&earlier), &store, now).await?;
         let owner = store.welcome_user(owner.as_str(), now).await?;
         let zone = Self { issuer: Arc::new(Issuer::new(issuer, store, keyring, clock)), owner };
         zone.declare(resources).await?;
@@ -154,7 +168,7 @@ impl Zone {
             }
             declared.push((resource, lifetime));
         }
-        Ok(self.issuer.store.declare(&declared).await?)
+        Ok(self.issuer.store.declare(&declared, self.issuer.clock.now()).await?)
     }
 
     /// The zone's endpoints, for a listener at the issuer's address.

@@ -99,6 +99,11 @@ impl Keyring {
         self.keys.load_full()
     }
 
+    /// What seals the keys, and everything else that this database must not show.
+    pub(in crate::zone) fn seal(&self) -> &Seal {
+        &self.seal
+    }
+
     /// Looks whether another replica changed the keys.
     pub(in crate::zone) async fn refresh(&self, store: &Store, now: Timestamp) -> Result<Arc<Keys>, KeyringFailed> {
         let keys = Arc::new(read(&self.seal, store, Some(&self.keys()), now).await?);

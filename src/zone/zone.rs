@@ -20,6 +20,7 @@ use crate::model::UserName;
 use crate::zone::issuer::Issuer;
 use crate::zone::keyring::Keyring;
 use crate::zone::keyring::KeyringFailed;
+use crate::zone::management;
 use crate::zone::oauth;
 use crate::zone::opaque;
 use crate::zone::private_file;
@@ -30,6 +31,7 @@ use crate::zone::store::Kind;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 use crate::zone::store::User;
+use crate::zone::tokens::ApiTokens;
 
 /// The personal zone of one user. Several can live in one process, each with its own database and issuer.
 pub struct Zone {
@@ -150,6 +152,7 @@ impl Zone {
         let earlier = sealing_key.with_extension("key");
         let keyring = Keyring::open(seal, Some(&earlier), &store, now).await?;
         let owner = store.welcome_user(owner.as_str(), now).await?;
+        store.admit_admin(&owner.id, now).await?;
         let zone = Self { issuer: Arc::new(Issuer::new(issuer, store, keyring, clock)), owner };
         zone.declare(resources).await?;
         Ok(zone)
@@ -178,7 +181,7 @@ impl Zone {
 
     /// The same with another bound.
     pub(in crate::zone) fn router_within(&self, bound: Duration) -> Router {
-        oauth::router(Arc::clone(&self.issuer), bound)
+        oauth::router(Arc::clone(&self.issuer), bound).merge(management::router(Arc::clone(&self.issuer)))
     }
 
     /// Signs the owner in through the daemon's own client, with fresh credentials; earlier ones are void.
@@ -193,10 +196,20 @@ impl Zone {
         Ok(SignIn { client_id: client.id.to_string(), client_secret, refresh_token, registration_token })
     }
 
+    /// The API tokens of the zone's organisation.
+    pub fn api_tokens(&self) -> ApiTokens {
+        ApiTokens::of(&self.issuer.store, &self.issuer.clock)
+    }
+
     /// Signs with a new key from now on. The old key stays in the JWKS until its last token is dead.
     pub async fn rotate_key(&self) -> Result<(), Error> {
         let Issuer { keyring, store, clock, .. } = &*self.issuer;
         Ok(keyring.rotate(store, clock.now()).await?)
+    }
+
+    #[cfg(test)]
+    pub(in crate::zone) fn store(&self) -> &Store {
+        &self.issuer.store
     }
 
     /// Finishes what is under way and closes the database. After it, the router answers with errors.

@@ -71,6 +71,8 @@ const EXPOSE: &[&str] = &[
     "os/keychain.rs",
     "upstream/rewrite.rs",
     "upstream/via.rs",
+    "zone/management/credentials.rs",
+    "zone/management/secrets.rs",
     "zone/oauth/answer.rs",
     "zone/oauth/client.rs",
     "zone/oauth/registration.rs",

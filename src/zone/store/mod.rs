@@ -7,8 +7,12 @@
 //! A change begins with a statement that writes: on SQLite it takes the one writer's place at once, and on PostgreSQL
 //! the row's lock, so that of two changes to one row the second sees what the first did.
 
+mod api_tokens;
 mod applications;
+mod argument;
+mod conditions;
 mod database;
+mod dependencies;
 mod failure;
 mod grants;
 mod refresh_tokens;
@@ -16,7 +20,9 @@ mod registration_tokens;
 mod resources;
 mod sign_ins;
 mod signing_keys;
+mod tables;
 mod users;
+mod window;
 mod zones;
 
 use sqlx::AnyPool;
@@ -26,13 +32,23 @@ pub use self::database::Database;
 pub use self::database::NoDatabase;
 pub use self::failure::StoreFailed;
 
+pub(in crate::zone) use self::api_tokens::ApiTokenRow;
 pub(in crate::zone) use self::applications::Application;
 pub(in crate::zone) use self::applications::Kind;
+pub(in crate::zone) use self::argument::Argument;
+pub(in crate::zone) use self::conditions::Conditions;
 pub(in crate::zone) use self::refresh_tokens::Rotation;
 pub(in crate::zone) use self::resources::Resource;
 pub(in crate::zone) use self::signing_keys::CurrentKey;
 pub(in crate::zone) use self::signing_keys::Succession;
+pub(in crate::zone) use self::tables::Change;
+pub(in crate::zone) use self::tables::Column;
 pub(in crate::zone) use self::users::User;
+pub(in crate::zone) use self::window::Cursor;
+pub(in crate::zone) use self::window::From as PageFrom;
+pub(in crate::zone) use self::window::Listed;
+pub(in crate::zone) use self::window::Order;
+pub(in crate::zone) use self::window::Window;
 
 use crate::limits::ZONE_REFRESH_TOKEN_LIFETIME;
 use crate::model::Timestamp;
@@ -56,6 +72,16 @@ impl Store {
         }
         let zone = zones::welcome_home(&pool, now).await?;
         Ok(Self { pool, zone })
+    }
+
+    /// The same database, looking at another zone.
+    pub(in crate::zone) fn of(&self, zone: ZoneId) -> Self {
+        Self { pool: self.pool.clone(), zone }
+    }
+
+    /// The zone that this looks at.
+    pub(in crate::zone) fn zone(&self) -> &ZoneId {
+        &self.zone
     }
 
     /// Forgets what can never be asked for again, in all zones.
@@ -83,3 +109,19 @@ impl Store {
 }
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/zone/migrations");
+
+/// What only tests ask.
+#[cfg(test)]
+impl Store {
+    /// Changes the one row that the statement speaks of.
+    pub(in crate::zone) async fn execute(&self, sql: &'static str, argument: &str) {
+        let done = sqlx::query(sql).bind(argument).execute(&self.pool).await.unwrap();
+        assert_eq!(done.rows_affected(), 1);
+    }
+
+    /// All that the statement finds, as one text.
+    pub(in crate::zone) async fn dump(&self, sql: &'static str) -> String {
+        let rows: Vec<String> = sqlx::query_scalar(sql).fetch_all(&self.pool).await.unwrap();
+        rows.join(" ")
+    }
+}

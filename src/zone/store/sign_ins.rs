@@ -65,4 +65,22 @@ impl Store {
         .await?;
         Ok(found.is_some())
     }
+
+    /// Ends the session and those below it. Tokens that were issued live on; no more are.
+    pub(in crate::zone) async fn end_session(&self, id: &str, now: Timestamp) -> Result<(), StoreFailed> {
+        sqlx::query(
+            "WITH RECURSIVE family (id) AS (
+                 SELECT id FROM sessions WHERE id = $1 AND zone_id = $2
+                 UNION SELECT s.id FROM sessions s JOIN family f ON s.parent_id = f.id
+             )
+             UPDATE sessions SET ended_at = $3, updated_at = $3
+             WHERE ended_at IS NULL AND id IN (SELECT id FROM family)",
+        )
+        .bind(id)
+        .bind(self.zone.as_str())
+        .bind(now.as_millis())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
 }

@@ -2,8 +2,10 @@
 //!
 //! Each test runs twice: as part of `on_sqlite` and of `on_postgres`. Without a PostgreSQL the latter fail.
 
+mod collections;
 mod exchange;
 mod keys;
+mod management;
 mod refresh;
 mod registration;
 mod replicas;

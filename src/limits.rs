@@ -377,6 +377,12 @@ pub const ZONE_BODY_BYTES_MAX: usize = 64 * 1024;
 /// A query waits this long for the one connection, or for another process that holds the database.
 pub const ZONE_STORE_WAIT: Duration = Duration::from_secs(5);
 
+/// Connections to a zone that runs alone; more are closed at once.
+pub const ZONE_CONNECTIONS_MAX: usize = 4096;
+
+/// How often a replica looks whether another one rotated the signing key.
+pub const ZONE_KEYS_LOOK: Duration = Duration::from_secs(30);
+
 /// What a page of a list has when nothing is said.
 pub const ZONE_PAGE_DEFAULT: u32 = 100;
 

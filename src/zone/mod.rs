@@ -17,6 +17,7 @@ mod oauth;
 mod opaque;
 mod private_file;
 mod seal;
+mod server;
 mod slug;
 mod store;
 mod tokens;

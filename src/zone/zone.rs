@@ -212,6 +212,19 @@ impl Zone {
         &self.issuer.store
     }
 
+    /// The zone's own address.
+    pub(in crate::zone) fn url(&self) -> &str {
+        self.issuer.url()
+    }
+
+    /// Reads the keys anew: another replica may have rotated them.
+    pub(in crate::zone) async fn look_for_keys(&self) {
+        let Issuer { keyring, store, clock, .. } = &*self.issuer;
+        if let Err(failed) = keyring.refresh(store, clock.now()).await {
+            tracing::warn!(error = &failed as &dyn std::error::Error, "the keys could not be read anew");
+        }
+    }
+
     /// Finishes what is under way and closes the database. After it, the router answers with errors.
     pub async fn close(&self) {
         self.issuer.store.close().await;

@@ -10,17 +10,23 @@
 
 mod access;
 mod address;
+mod api_token;
 mod foreign_keys;
 mod id;
 mod issuer;
 mod keyring;
+mod management;
 mod oauth;
 mod opaque;
 mod pages;
 mod people;
 mod private_file;
 mod rules;
+mod seal;
+mod server;
+mod slug;
 mod store;
+mod tokens;
 #[allow(clippy::module_inception, reason = "the folder's noun has a file of its own")]
 mod zone;
 
@@ -33,7 +39,14 @@ pub use self::keyring::KeyringFailed;
 pub use self::rules::ProofKey;
 pub use self::rules::Registration;
 pub use self::rules::Rules;
+pub use self::seal::SealFailed;
+pub use self::store::Database;
+pub use self::store::NoDatabase;
 pub use self::store::StoreFailed;
+pub use self::tokens::ApiTokens;
+pub use self::tokens::ListedToken;
+pub use self::tokens::NewToken;
+pub use self::tokens::TokenFailed;
 pub use self::zone::DeclaredResource;
 pub use self::zone::Error;
 pub use self::zone::OWN_CLIENT;
@@ -45,4 +58,9 @@ pub use self::zone::code_for_owner;
 pub use self::zone::sign_in_link;
 
 #[cfg(test)]
-mod tests;
+#[allow(clippy::duplicate_mod, reason = "every test runs on both databases")]
+#[path = "tests/mod.rs"]
+mod on_postgres;
+#[cfg(test)]
+#[path = "tests/mod.rs"]
+mod on_sqlite;

@@ -23,24 +23,27 @@ use crate::zone::id::ApplicationId;
 use crate::zone::issuer::Issuer;
 use crate::zone::keyring::Keyring;
 use crate::zone::keyring::KeyringFailed;
+use crate::zone::management;
 use crate::zone::oauth;
 use crate::zone::opaque;
 use crate::zone::people::People;
-use crate::zone::people::Seal;
 use crate::zone::people::Ticket;
 use crate::zone::private_file;
 use crate::zone::rules::Rules;
+use crate::zone::seal::Seal;
+use crate::zone::seal::SealFailed;
 use crate::zone::store::Allowed;
 use crate::zone::store::Authentication;
 use crate::zone::store::Code;
 use crate::zone::store::Consent;
+use crate::zone::store::Database;
 use crate::zone::store::Kind;
 use crate::zone::store::Origin;
 use crate::zone::store::RegisteredClient;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 use crate::zone::store::User;
-use crate::zone::store::Workload;
+use crate::zone::tokens::ApiTokens;
 
 /// The personal zone of one user. Several can live in one process, each with its own database and issuer.
 pub struct Zone {
@@ -50,9 +53,11 @@ pub struct Zone {
 
 /// What a zone is opened with.
 pub struct Settings {
-    /// The SQLite file. Made (0600) on first start, and beside it the signing key, `.key` in the place of its
-    /// extension.
-    pub database: PathBuf,
+    /// Where everything is kept.
+    pub database: Database,
+    /// The file of the key under which the database's secrets are sealed. Made (0600) on first start; replicas that
+    /// share a database share it too.
+    pub sealing_key: PathBuf,
     /// The zone's own URL without a path, exactly as it stands in `iss` and in the metadata.
     pub issuer: String,
     /// The one user.
@@ -105,6 +110,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The sealing key can't be made or read.
+    #[error(transparent)]
+    Seal(#[from] SealFailed),
     /// The signing key can't be made, read or kept.
     #[error(transparent)]
     Key(#[from] KeyringFailed),
@@ -131,9 +139,11 @@ impl Error {
         match self {
             Self::Issuer(_) => Some("write it like http://127.0.0.1:7980"),
             Self::File { .. } => Some("make it a file of your own: chmod 600, in a folder that you may write"),
+            Self::Seal(failed) => failed.hint(),
             Self::Key(failed) => failed.hint(),
             Self::Store(StoreFailed::Migration(_)) => Some("a newer valetkey may have written this database"),
-            Self::Store(StoreFailed::Query(_)) => {
+            Self::Store(StoreFailed::Unavailable(_)) => Some("is the database running, and is its address right?"),
+            Self::Store(StoreFailed::Query(_) | StoreFailed::Conflict(_) | StoreFailed::Damaged(_)) => {
                 Some("if the file is damaged, move it away: agents are registered again by themselves")
             }
             Self::Lifetime(_) | Self::Password | Self::Nobody(_) => None,
@@ -145,22 +155,26 @@ impl Error {
 impl Zone {
     /// Opens the zone, and makes it on first start: tables, signing key, the owner, the declared resources.
     pub async fn open(settings: Settings) -> Result<Self, Error> {
-        let Settings { database, issuer, owner, resources, clock, rules } = settings;
+        let Settings { database, sealing_key, issuer, owner, resources, clock, rules } = settings;
         if !is_issuer(&issuer) {
             return Err(Error::Issuer(issuer.escape_debug().to_string()));
         }
-        // The file is there with its mode before SQLite opens it; -wal and -shm take their mode from it.
-        private_file::prepare_folder(&database)
-            .and_then(|()| private_file::create_or_check(&database))
-            .map_err(|source| Error::File { path: database.clone(), source })?;
+        if let Database::Sqlite(file) = &database {
+            // The file is there with its mode before SQLite opens it; -wal and -shm take their mode from it.
+            private_file::prepare_folder(file)
+                .and_then(|()| private_file::create_or_check(file))
+                .map_err(|source| Error::File { path: file.clone(), source })?;
+        }
         let now = clock.now();
-        let store = Store::open(&database).await?;
+        let seal = Arc::new(Seal::open(&sealing_key)?);
+        let store = Store::open(&database, now).await?;
         store.prune(now).await?;
-        let keyring = Keyring::open(database.with_extension("key"), &store, now).await?;
+        let earlier = sealing_key.with_extension("key");
+        let people = People::new(Arc::clone(&seal));
+        let keyring = Keyring::open(seal, Some(&earlier), &store, now).await?;
         let owner = store.welcome_user(owner.as_str(), now).await?;
-        let people = people_key(&database);
-        let people = People::open(&people).map_err(|source| Error::File { path: people.clone(), source })?;
-        store.add_client(&own_client(), None, now).await?;
+        store.admit_admin(&owner.id, now).await?;
+        store.add_user_agent(&own_client(), None, now).await?;
         let zone = Self { issuer: Arc::new(Issuer::new(issuer, store, keyring, clock, rules, people)), owner };
         zone.declare(resources).await?;
         Ok(zone)
@@ -179,7 +193,7 @@ impl Zone {
             }
             declared.push((resource, lifetime));
         }
-        Ok(self.issuer.store.declare(&declared).await?)
+        Ok(self.issuer.store.declare(&declared, self.issuer.clock.now()).await?)
     }
 
     /// The zone's endpoints, for a listener at the issuer's address.
@@ -189,7 +203,7 @@ impl Zone {
 
     /// The same with another bound.
     pub(in crate::zone) fn router_within(&self, bound: Duration) -> Router {
-        oauth::router(Arc::clone(&self.issuer), bound)
+        oauth::router(Arc::clone(&self.issuer), bound).merge(management::router(Arc::clone(&self.issuer)))
     }
 
     /// Signs the owner in through the daemon's own client, with fresh credentials; earlier ones are void.
@@ -202,6 +216,11 @@ impl Zone {
         store.sign_in(user, &client.id, &refresh_token_hash, now).await?;
         store.replace_registration_token(user, &registration_token_hash, now).await?;
         Ok(SignIn { client_id: client.id.to_string(), client_secret, refresh_token, registration_token })
+    }
+
+    /// The API tokens of the zone's organisation.
+    pub fn api_tokens(&self) -> ApiTokens {
+        ApiTokens::of(&self.issuer.store, &self.issuer.clock)
     }
 
     /// Signs with a new key from now on. The old key stays in the JWKS until its last token is dead.
@@ -218,50 +237,22 @@ impl Zone {
         Ok(store.set_password(&user.id, &phc, now).await?)
     }
 
-    /// Makes a client that is known by the tokens of a platform, of one subject or of any; its id.
-    pub async fn add_workload(&self, name: &str, platform: &str, subject: Option<&str>) -> Result<String, Error> {
-        let (store, now) = (&self.issuer.store, self.issuer.clock.now());
-        let client = RegisteredClient {
-            id: ApplicationId::random(),
-            origin: Origin::Managed,
-            name: name.to_owned(),
-            authentication: Authentication::Workload,
-            jwks: None,
-            jwks_uri: None,
-            redirect_uris: Vec::new(),
-            post_logout_redirect_uris: Vec::new(),
-            grant_types: oauth::WORKLOAD_GRANTS.map(str::to_owned).to_vec(),
-            consent: Consent::Required,
-        };
-        store.add_client(&client, None, now).await?;
-        let workload = Workload {
-            id: ApplicationId::random().to_string(),
-            client: client.id.clone(),
-            subject: subject.map(str::to_owned),
-            jwks_uri: None,
-        };
-        store.add_workload(&workload, platform, now).await?;
-        Ok(client.id.to_string())
+    #[cfg(test)]
+    pub(in crate::zone) fn store(&self) -> &Store {
+        &self.issuer.store
     }
 
-    /// Lets a client ask for a resource in its own name, and act on to it.
-    pub async fn let_depend(&self, client: &str, resource: &str) -> Result<(), Error> {
-        let client = ApplicationId::known(client.to_owned());
-        Ok(self.issuer.store.add_dependency(&client, resource).await?)
+    /// The zone's own address.
+    pub(in crate::zone) fn url(&self) -> &str {
+        self.issuer.url()
     }
 
-    /// Says that a resource is a client's own API: it may exchange the tokens that the API receives.
-    pub async fn own(&self, client: &str, resource: &str) -> Result<(), Error> {
-        let client = ApplicationId::known(client.to_owned());
-        Ok(self.issuer.store.own_resource(&client, resource).await?)
-    }
-
-    /// Grants a client a resource in a person's name, as the person's own consent would.
-    pub async fn let_act(&self, user: &str, client: &str, resource: &str, scopes: &Scopes) -> Result<(), Error> {
-        let (store, now) = (&self.issuer.store, self.issuer.clock.now());
-        let user = store.welcome_user(user, now).await?;
-        let client = ApplicationId::known(client.to_owned());
-        Ok(store.consent(&user.id, &client, resource, scopes, now).await?)
+    /// Reads the keys anew: another replica may have rotated them.
+    pub(in crate::zone) async fn look_for_keys(&self) {
+        let Issuer { keyring, store, clock, .. } = &*self.issuer;
+        if let Err(failed) = keyring.refresh(store, clock.now()).await {
+            tracing::warn!(error = &failed as &dyn std::error::Error, "the keys could not be read anew");
+        }
     }
 
     /// Finishes what is under way and closes the database. After it, the router answers with errors.
@@ -272,13 +263,18 @@ impl Zone {
 
 /// A link by which the owner of this machine signs in to the zone whose database it is, as `user`; good once, and not
 /// for long. Whoever may read the zone's keys may be anybody there, and needs no password.
-pub async fn sign_in_link(database: &Path, issuer: &str, user: &str, now: Timestamp) -> Result<Secret, Error> {
-    let store = Store::open(database).await?;
+pub async fn sign_in_link(
+    database: &Database,
+    sealing_key: &Path,
+    issuer: &str,
+    user: &str,
+    now: Timestamp,
+) -> Result<Secret, Error> {
+    let store = Store::open(database, now).await?;
     let found = store.user_named(user).await;
     store.close().await;
     let found = found?.ok_or_else(|| Error::Nobody(user.to_owned()))?;
-    let file = people_key(database);
-    let seal = Seal::open(&file).map_err(|source| Error::File { path: file.clone(), source })?;
+    let seal = Seal::open(sealing_key)?;
     let ticket = Ticket::for_link(&seal, &found, now).ok_or_else(|| Error::Nobody(user.to_owned()))?;
     let ticket = ticket.expose_str().unwrap_or_default();
     Ok(Secret::new(format!("{issuer}/sign-in/link?ticket={ticket}")))
@@ -287,13 +283,13 @@ pub async fn sign_in_link(database: &Path, issuer: &str, user: &str, now: Timest
 /// A code by which the owner of this machine signs in on the command line to the zone whose database it is. Whoever may
 /// write the database may be anybody there, and needs neither a password nor a page.
 pub async fn code_for_owner(
-    database: &Path,
+    database: &Database,
     issuer: &str,
     user: &str,
     challenge: &str,
     now: Timestamp,
 ) -> Result<Secret, Error> {
-    let store = Store::open(database).await?;
+    let store = Store::open(database, now).await?;
     let code = add_code_for(&store, issuer, user, challenge, now).await;
     store.close().await;
     code
@@ -330,11 +326,6 @@ async fn add_code_for(
     Ok(word)
 }
 
-/// Beside the database, as the signing key is.
-fn people_key(database: &Path) -> PathBuf {
-    database.with_extension("people-key")
-}
-
 impl fmt::Debug for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Zone").field("issuer", &self.issuer.url()).finish_non_exhaustive()
@@ -352,6 +343,7 @@ fn own_client() -> RegisteredClient {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     RegisteredClient {
         id: ApplicationId::known(OWN_CLIENT.to_owned()),
+        client_id: OWN_CLIENT.to_owned(),
         origin: Origin::Builtin,
         name: "valetkey on the command line".to_owned(),
         authentication: Authentication::None,
@@ -359,7 +351,7 @@ fn own_client() -> RegisteredClient {
         jwks_uri: None,
         redirect_uris: words(&[OWN_REDIRECT, "http://[::1]/callback", "http://localhost/callback"]),
         post_logout_redirect_uris: Vec::new(),
-        grant_types: words(&oauth::OWN_CLIENT_GRANTS),
+        grant_types: Some(words(&oauth::OWN_CLIENT_GRANTS)),
         consent: Consent::Required,
     }
 }

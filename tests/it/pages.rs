@@ -57,7 +57,8 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
         let settings = zone::Settings {
-            database: folder.path().join("zone.db"),
+            database: zone::Database::Sqlite(folder.path().join("zone.db")),
+            sealing_key: folder.path().join("zone.seal"),
             issuer: issuer.clone(),
             owner: UserName::parse("ada@example.com").unwrap(),
             resources: vec![zone::DeclaredResource {

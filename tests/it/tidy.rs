@@ -40,6 +40,7 @@ const STEPS: &[&str] = &["agent", "resource", "policy", "credential", "upstream"
 const DOORS: &[(&str, &[&str])] = &[
     ("cedar_policy", &["policy"]),
     ("sqlx", &["zone"]),
+    ("utoipa", &["zone"]),
     ("rcgen", &["tls"]),
     ("clap", &["cli"]),
     ("jsonwebtoken", &["jose"]),
@@ -61,6 +62,7 @@ const EXPOSE: &[&str] = &[
     "cli/auth/flows.rs",
     "cli/auth/wallet.rs",
     "cli/run.rs",
+    "cli/token.rs",
     "credential/answer.rs",
     "credential/endpoint.rs",
     "credential/secret_source.rs",
@@ -76,7 +78,8 @@ const EXPOSE: &[&str] = &[
     "os/keychain.rs",
     "upstream/rewrite.rs",
     "upstream/via.rs",
-    "zone/keyring.rs",
+    "zone/management/credentials.rs",
+    "zone/management/secrets.rs",
     "zone/oauth/answer.rs",
     "zone/oauth/assertion.rs",
     "zone/oauth/client.rs",
@@ -92,6 +95,8 @@ const EXPOSE: &[&str] = &[
     "zone/people/second_factor.rs",
     "zone/people/ticket.rs",
     "zone/zone.rs",
+    "zone/seal.rs",
+    "zone/store/database.rs",
 ];
 
 /// A file of `src/`: its path below it, and its text before the first `#[cfg(test)]`.
@@ -337,8 +342,9 @@ fn names_are_nouns_of_the_house() {
 
 #[test]
 fn files_are_short() {
-    let mut lengths: Vec<(usize, String)> =
-        sources().into_iter().map(|source| (source.code.lines().count(), source.path)).collect();
+    // The limits are a table, and belong in one place.
+    let files = sources().into_iter().filter(|source| source.path != "limits.rs");
+    let mut lengths: Vec<(usize, String)> = files.map(|source| (source.code.lines().count(), source.path)).collect();
     lengths.sort();
     let median = lengths[lengths.len() / 2].0;
     let long: Vec<String> = lengths

@@ -20,6 +20,7 @@ use crate::http::Form;
 use crate::jose::hash_of;
 use crate::os::random;
 use crate::zone;
+use crate::zone::Database;
 
 /// By which way.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,7 +74,7 @@ pub(super) async fn sign_in(
 /// The personal zone's files are this person's own: who may write them needs no password.
 async fn by_files(server: &Server, surroundings: &Surroundings) -> Result<Held, Failure> {
     let verifier = word();
-    let database = surroundings.paths.zone_database();
+    let database = Database::Sqlite(surroundings.paths.zone_database());
     let owner = server.owner.as_deref().unwrap_or_default();
     let code = zone::code_for_owner(&database, &server.issuer, owner, &hash_of(&verifier), server.now()).await;
     let code = code.map_err(|error| {
@@ -156,8 +157,9 @@ async fn own_link(server: &Server, surroundings: &Surroundings, asked: &Url) -> 
     let unusable = |error: &dyn std::error::Error| {
         Failure::new(Exit::Refused, "the zone of this machine can't be used").caused_by(error)
     };
-    let (database, owner) = (surroundings.paths.zone_database(), server.owner.as_deref().unwrap_or_default());
-    let link = zone::sign_in_link(&database, &server.issuer, owner, server.now()).await;
+    let (file, owner) = (surroundings.paths.zone_database(), server.owner.as_deref().unwrap_or_default());
+    let (sealing_key, database) = (file.with_extension("seal"), Database::Sqlite(file));
+    let link = zone::sign_in_link(&database, &sealing_key, &server.issuer, owner, server.now()).await;
     let link = link.map_err(|error| unusable(&error))?;
     let mut url = Url::parse(link.expose_str().unwrap_or_default()).map_err(|error| unusable(&error))?;
     let going_on = format!("{}?{}", asked.path(), asked.query().unwrap_or_default());

@@ -107,7 +107,7 @@ async fn workload(
 ) -> Result<RegisteredClient, Refusal> {
     let mut workloads = issuer.store.workloads(platform, subject).await?;
     if let Some(named) = client_id {
-        workloads.retain(|workload| workload.id == named || workload.client.as_str() == named);
+        workloads.retain(|workload| workload.id == named || workload.application.as_str() == named);
     }
     // A workload that is named by its subject goes before one that is any subject of the platform.
     let exact = workloads.iter().any(|workload| workload.subject.is_some());
@@ -115,12 +115,10 @@ async fn workload(
     // Two that fit equally well are a mistake of whoever configured them, and not ours to settle.
     let [workload] = <[Workload; 1]>::try_from(workloads).map_err(|_| Refusal::invalid_client())?;
     let kid = Unverified::key_id(assertion);
-    let keys = match &workload.jwks_uri {
-        Some(address) => issuer.foreign_keys.at(address, kid.as_deref()).await,
-        None => issuer.foreign_keys.of_issuer(platform, kid.as_deref()).await,
-    };
+    let keys = issuer.foreign_keys.of_issuer(platform, kid.as_deref()).await;
     verify(issuer, assertion, platform, keys.as_deref())?;
-    let client = issuer.store.client(workload.client.as_str()).await?;
+    let (id, client_id) = (workload.application.as_str(), workload.id.as_str());
+    let client = issuer.store.software(id, client_id, Authentication::Workload).await?;
     client.ok_or_else(Refusal::invalid_client)
 }
 

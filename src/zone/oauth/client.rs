@@ -29,7 +29,8 @@ pub(in crate::zone) struct Client {
 impl Client {
     /// One that was registered.
     pub(in crate::zone) fn registered(registration: RegisteredClient) -> Self {
-        let application = Application { id: registration.id.clone(), name: registration.name.clone() };
+        let (id, client_id) = (registration.id.clone(), registration.client_id.clone());
+        let application = Application { id, client_id, name: registration.name.clone() };
         Self { application, registration: Some(registration) }
     }
 
@@ -46,7 +47,9 @@ impl Client {
     /// Fails unless it registered for this grant. The personal zone's own may use those that they always could.
     pub(in crate::zone) fn may_use(&self, grant: &str) -> Result<(), Refusal> {
         match &self.registration {
-            Some(client) if !client.grant_types.iter().any(|known| known == grant) => {
+            Some(client)
+                if client.grant_types.as_ref().is_some_and(|known| known.iter().all(|known| known != grant)) =>
+            {
                 Err(Refusal::unauthorized_client("The client may not use this grant type"))
             }
             Some(_) | None => Ok(()),

@@ -65,7 +65,7 @@ pub(super) async fn revoke(
     let token = token.ok_or_else(|| Refusal::invalid_request("The token parameter is missing"))?;
     let now = issuer.clock.now();
     match access_token(&issuer, token.expose_str().unwrap_or_default()) {
-        Some(said) if said.client_id == client.application.id.as_str() => {
+        Some(said) if said.client_id == client.application.client_id => {
             let dies_at = Timestamp::from_seconds(said.exp).after(JWT_LEEWAY);
             issuer.store.revoke_token(&said.jti, dies_at).await?;
         }
@@ -75,7 +75,7 @@ pub(super) async fn revoke(
             if let Some((allowed, session, _)) = found
                 && allowed.client.as_str() == client.application.id.as_str()
             {
-                issuer.store.end_session(&session, now).await?;
+                issuer.store.end_oauth_session(&session, now).await?;
                 tracing::info!(client = client.application.id.as_str(), session = session.as_str(), "session revoked");
             }
         }
@@ -93,7 +93,7 @@ fn access_token(issuer: &Issuer, token: &str) -> Option<Session> {
 }
 
 async fn concerns(issuer: &Issuer, client: &Client, said: &Session) -> Result<bool, Refusal> {
-    let own = said.client_id == client.application.id.as_str();
+    let own = said.client_id == client.application.client_id;
     Ok(own || client.registration.is_none() || issuer.store.owns_resource(&client.application.id, &said.aud).await?)
 }
 

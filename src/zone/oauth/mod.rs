@@ -33,7 +33,6 @@ pub(in crate::zone) use self::parameters::Parameters;
 pub(in crate::zone) use self::parameters::Sent;
 pub(in crate::zone) use self::refusal::Refusal;
 pub(in crate::zone) use self::token::OWN_CLIENT_GRANTS;
-pub(in crate::zone) use self::token::WORKLOAD_GRANTS;
 
 use std::sync::Arc;
 use std::time::Duration;

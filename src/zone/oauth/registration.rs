@@ -132,28 +132,31 @@ async fn register(issuer: &Issuer, metadata: &Metadata) -> Result<Response, Refu
         _ => Authentication::Secret,
     };
     let (jwks, jwks_uri) = keys(issuer, metadata, authentication)?;
+    let grant_types = grant_types(metadata)?;
+    let id = ApplicationId::random_user_agent();
     let client = RegisteredClient {
-        id: ApplicationId::random_user_agent(),
+        client_id: id.to_string(),
+        id,
         origin: Origin::Registered,
         name: name(metadata)?,
         authentication,
         jwks,
         jwks_uri,
-        grant_types: grant_types(metadata)?,
+        grant_types: Some(grant_types.clone()),
         redirect_uris: addresses(metadata.redirect_uris.as_deref())?,
         post_logout_redirect_uris: addresses(metadata.post_logout_redirect_uris.as_deref())?,
         consent: Consent::Required,
     };
-    if client.redirect_uris.is_empty() && client.grant_types.iter().any(|grant| grant == AUTHORIZATION_CODE) {
+    if client.redirect_uris.is_empty() && grant_types.iter().any(|grant| grant == AUTHORIZATION_CODE) {
         return Err(Refusal::invalid_redirect_uri("The redirect_uris are missing"));
     }
-    if issuer.store.registered_clients().await? >= ZONE_REGISTERED_CLIENTS_MAX {
+    if issuer.store.user_agents().await? >= ZONE_REGISTERED_CLIENTS_MAX {
         tracing::error!("too many clients registered themselves");
         return Err(Refusal::too_slow());
     }
     let secret = (authentication == Authentication::Secret).then(|| opaque::generate("vkc_"));
     let now = issuer.clock.now();
-    issuer.store.add_client(&client, secret.as_ref().map(|(_, hash)| hash), now).await?;
+    issuer.store.add_user_agent(&client, secret.as_ref().map(|(_, hash)| hash), now).await?;
     tracing::info!(client = client.id.as_str(), client_name = client.name, "client registered");
     let logout = &client.post_logout_redirect_uris;
     let body = object([
@@ -165,7 +168,7 @@ async fn register(issuer: &Issuer, metadata: &Metadata) -> Result<Response, Refu
         ("token_endpoint_auth_method", Some(json!(method))),
         ("redirect_uris", Some(json!(client.redirect_uris))),
         ("post_logout_redirect_uris", (!logout.is_empty()).then(|| json!(logout))),
-        ("grant_types", Some(json!(client.grant_types))),
+        ("grant_types", Some(json!(grant_types))),
         ("response_types", Some(json!(["code"]))),
         ("jwks", client.jwks.as_ref().and(metadata.jwks.clone())),
         ("jwks_uri", client.jwks_uri.as_ref().map(|address| json!(address))),

@@ -57,6 +57,3 @@ pub(super) const GRANT_TYPES: [&str; 5] =
 /// Those of our own command line.
 pub(in crate::zone) const OWN_CLIENT_GRANTS: [&str; 4] =
     [AUTHORIZATION_CODE, REFRESH_TOKEN, TOKEN_EXCHANGE, DEVICE_CODE];
-
-/// Those of a workload, which has no person before it.
-pub(in crate::zone) const WORKLOAD_GRANTS: [&str; 2] = [CLIENT_CREDENTIALS, TOKEN_EXCHANGE];

@@ -45,7 +45,7 @@ pub(super) async fn enrolment() -> Response {
 pub(super) async fn revoke_session(issuer: State<Arc<Issuer>>, headers: HeaderMap, sent: Sent) -> Response {
     act(&issuer, &headers, sent, async |person: &Person<'_>, parameters: &Parameters| {
         let id = parameters.one("id")?.unwrap_or_default();
-        person.issuer.store.end_session_of(&person.user.id, id, person.now()).await?;
+        person.issuer.store.end_oauth_session_of(&person.user.id, id, person.now()).await?;
         Ok(view::go_to(ACCOUNT))
     })
     .await

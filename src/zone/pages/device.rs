@@ -124,7 +124,7 @@ async fn confirm(
     user_code: &str,
     waiting: &Waiting,
 ) -> Result<Response, Refusal> {
-    let client = issuer.store.client(waiting.client.as_str()).await?;
+    let client = issuer.store.client_name(&waiting.client).await?;
     let client = client.ok_or_else(|| Refusal::invalid_request("No such client is known here"))?;
     let wanted = oauth::wanted(issuer, &waiting.resources, &waiting.scopes).await?;
     let mark = browser.mark(issuer);
@@ -132,7 +132,7 @@ async fn confirm(
         mark: &mark,
         action: DEVICE_PAGE,
         subject: ("user_code", user_code),
-        client: &client.name,
+        client: &client,
         answered_at: None,
         user: &user.identifier,
         wanted: &lines(issuer, &wanted),

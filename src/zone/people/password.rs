@@ -67,12 +67,15 @@ const NOBODYS: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5J3Mgc2FsdA$Zm9yIG5
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::zone::seal::Seal;
 
     #[tokio::test]
     async fn only_the_password_is_the_password() {
         let folder = tempfile::tempdir().unwrap();
-        let people = People::open(&folder.path().join("people.key")).unwrap();
+        let people = People::new(Arc::new(Seal::open(&folder.path().join("zone.seal")).unwrap()));
         let phc = people.hash_password(Secret::new("correct horse")).await.unwrap();
         assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
         assert!(people.is_password(Secret::new("correct horse"), Some(phc.clone())).await);

@@ -29,7 +29,7 @@ impl Issuer {
     /// Gives the user a new authenticator, which counts once a one-time password of it was shown.
     pub(in crate::zone) async fn begin_enrolment(&self, user: &User) -> Result<Option<Enrolment>, StoreFailed> {
         let secret: [u8; 20] = random::bytes();
-        let Some(sealed) = self.people.seal.seal(user.id.as_str(), &secret) else { return Ok(None) };
+        let Ok(sealed) = self.people.seal.seal(&row(user), &Secret::new(secret)) else { return Ok(None) };
         self.store.set_authenticator(&user.id, &sealed, self.clock.now()).await?;
         let secret = totp_rs::Secret::from(secret).to_base32();
         let account = percent_encoding::utf8_percent_encode(&user.identifier, percent_encoding::NON_ALPHANUMERIC);
@@ -83,7 +83,7 @@ impl Issuer {
 
     /// Each is good once: who looks over a shoulder comes too late.
     async fn is_one_time_password(&self, user: &User, sealed: &str, shown: &str) -> Result<bool, StoreFailed> {
-        let Ok(secret) = self.people.seal.open_sealed(user.id.as_str(), sealed) else {
+        let Ok(secret) = self.people.seal.unseal(&row(user), sealed) else {
             tracing::error!(user = user.id.as_str(), "an authenticator can't be opened with the zone's key");
             return Ok(false);
         };
@@ -104,6 +104,11 @@ pub(in crate::zone) fn one_time_password(secret: &Secret, now: crate::model::Tim
 /// SHA-1, six digits, thirty seconds, and one step to either side: what every authenticator understands.
 fn totp(secret: &Secret) -> Option<Totp> {
     Builder::new().with_secret(secret.expose().to_vec()).with_skew(1).build().ok()
+}
+
+/// Where the secret belongs.
+fn row(user: &User) -> String {
+    format!("people_authenticators/{}", user.id)
 }
 
 /// Sixteen characters of five random bits: as good as a password that nobody can guess.

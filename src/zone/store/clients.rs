@@ -1,15 +1,24 @@
-//! Clients with redirect addresses or keys, and what each may ask for.
+//! Clients that may lead a person to a page, or show a key: user agents, which registered themselves, and applications,
+//! which an administrator made.
+
+use serde::Deserialize;
+use serde::Serialize;
 
 use crate::model::Timestamp;
 use crate::zone::id::ApplicationId;
+use crate::zone::id::RowId;
 use crate::zone::opaque::Hash;
+use crate::zone::slug;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 
-/// A client of this zone that was registered, here or by an administrator.
+/// A client of this zone.
 #[derive(Clone, Debug)]
 pub(in crate::zone) struct RegisteredClient {
+    /// Who it is: the application, or the user agent itself.
     pub(in crate::zone) id: ApplicationId,
+    /// The name that it shows.
+    pub(in crate::zone) client_id: String,
     pub(in crate::zone) origin: Origin,
     pub(in crate::zone) name: String,
     pub(in crate::zone) authentication: Authentication,
@@ -17,12 +26,14 @@ pub(in crate::zone) struct RegisteredClient {
     pub(in crate::zone) jwks_uri: Option<String>,
     pub(in crate::zone) redirect_uris: Vec<String>,
     pub(in crate::zone) post_logout_redirect_uris: Vec<String>,
-    pub(in crate::zone) grant_types: Vec<String>,
+    /// None: all that there are.
+    pub(in crate::zone) grant_types: Option<Vec<String>>,
     pub(in crate::zone) consent: Consent,
 }
 
 /// How it came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(in crate::zone) enum Origin {
     /// Made by the zone itself.
     Builtin,
@@ -33,7 +44,8 @@ pub(in crate::zone) enum Origin {
 }
 
 /// How it shows who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(in crate::zone) enum Authentication {
     /// Not at all: a public client.
     None,
@@ -54,150 +66,177 @@ pub(in crate::zone) enum Consent {
     Implicit,
 }
 
-macro_rules! words {
-    ($type:ident, $($variant:ident = $word:literal),+) => {
-        impl $type {
-            fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-
-            fn read(word: &str) -> Option<Self> {
-                match word { $($word => Some(Self::$variant),)+ _ => None }
-            }
-        }
-    };
-}
-
-words!(Origin, Builtin = "builtin", Registered = "registered", Managed = "managed");
-words!(Authentication, None = "none", Secret = "secret", PrivateKey = "private_key", Workload = "workload");
-words!(Consent, Required = "required", Implicit = "implicit");
-
 /// Whose tokens a client may show in a secret's place.
 #[derive(Clone, Debug)]
 pub(in crate::zone) struct Workload {
+    /// The credential's own id.
     pub(in crate::zone) id: String,
-    pub(in crate::zone) client: ApplicationId,
+    pub(in crate::zone) application: ApplicationId,
     pub(in crate::zone) subject: Option<String>,
-    pub(in crate::zone) jwks_uri: Option<String>,
 }
 
-type Row =
-    (String, String, String, String, Option<String>, Option<String>, String, String, String, String, Option<String>);
-
-const COLUMNS: &str = "SELECT id, origin, name, authentication, jwks, jwks_uri, redirect_uris,
-    post_logout_redirect_uris, grant_types, consent, secret_hash FROM oauth_clients WHERE id = $1";
+/// What a user agent registered, as it lies in its row.
+#[derive(Serialize, Deserialize)]
+struct Registered {
+    origin: Origin,
+    authentication: Authentication,
+    secret_hash: Option<String>,
+    jwks: Option<String>,
+    jwks_uri: Option<String>,
+    redirect_uris: Vec<String>,
+    post_logout_redirect_uris: Vec<String>,
+    grant_types: Vec<String>,
+}
 
 impl Store {
-    /// Adds the client; one of the same id is replaced when the zone itself made it, else left as it is.
-    pub(in crate::zone) async fn add_client(
+    /// Adds a user agent; one of the same name takes the metadata over when the zone itself made it.
+    pub(in crate::zone) async fn add_user_agent(
         &self,
         client: &RegisteredClient,
         secret: Option<&Hash>,
         now: Timestamp,
     ) -> Result<(), StoreFailed> {
-        let list = |items: &[String]| serde_json::Value::from(items.to_vec()).to_string();
+        let registered = Registered {
+            origin: client.origin,
+            authentication: client.authentication,
+            secret_hash: secret.map(|hash| hash.as_str().to_owned()),
+            jwks: client.jwks.clone(),
+            jwks_uri: client.jwks_uri.clone(),
+            redirect_uris: client.redirect_uris.clone(),
+            post_logout_redirect_uris: client.post_logout_redirect_uris.clone(),
+            grant_types: client.grant_types.clone().unwrap_or_default(),
+        };
         sqlx::query(
-            "INSERT INTO oauth_clients (id, origin, name, authentication, secret_hash, jwks, jwks_uri, redirect_uris,
-             post_logout_redirect_uris, grant_types, consent, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-             ON CONFLICT (id) DO UPDATE SET name = excluded.name, redirect_uris = excluded.redirect_uris,
-             grant_types = excluded.grant_types WHERE oauth_clients.origin = 'builtin'",
+            "INSERT INTO user_agents (id, zone_id, slug, identifier, name, metadata, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+             ON CONFLICT (zone_id, identifier) DO UPDATE SET name = excluded.name, metadata = excluded.metadata",
         )
-        .bind(client.id.as_str())
-        .bind(client.origin.as_str())
+        .bind(RowId::random().as_str())
+        .bind(self.zone.as_str())
+        .bind(slug::unique(&client.name))
+        .bind(&client.client_id)
         .bind(&client.name)
-        .bind(client.authentication.as_str())
-        .bind(secret.map(Hash::as_str))
-        .bind(client.jwks.as_deref())
-        .bind(client.jwks_uri.as_deref())
-        .bind(list(&client.redirect_uris))
-        .bind(list(&client.post_logout_redirect_uris))
-        .bind(list(&client.grant_types))
-        .bind(client.consent.as_str())
+        .bind(serde_json::to_string(&registered).unwrap_or_default())
         .bind(now.as_millis())
         .execute(&self.pool)
         .await?;
         Ok(())
     }
 
-    /// The client that bears this id.
-    pub(in crate::zone) async fn client(&self, id: &str) -> Result<Option<RegisteredClient>, StoreFailed> {
-        let row: Option<Row> = sqlx::query_as(COLUMNS).bind(id).fetch_optional(&self.pool).await?;
-        Ok(row.and_then(read).map(|(client, _)| client))
+    /// The client that shows this name.
+    pub(in crate::zone) async fn client(&self, client_id: &str) -> Result<Option<RegisteredClient>, StoreFailed> {
+        Ok(self.client_and_secret(client_id).await?.map(|(client, _)| client))
     }
 
-    /// The client that bears this id and whose secret has this hash.
+    /// The client that shows this name, and whose secret has this hash.
     pub(in crate::zone) async fn client_with(
         &self,
-        id: &str,
+        client_id: &str,
         presented: &Hash,
     ) -> Result<Option<RegisteredClient>, StoreFailed> {
-        let row: Option<Row> = sqlx::query_as(COLUMNS).bind(id).fetch_optional(&self.pool).await?;
-        let known = row.and_then(read).filter(|(client, secret)| {
+        let known = self.client_and_secret(client_id).await?.filter(|(client, secret)| {
             client.authentication == Authentication::Secret
                 && secret.as_ref().is_some_and(|secret| secret.matches(presented))
         });
         Ok(known.map(|(client, _)| client))
     }
 
-    /// How many clients registered themselves.
-    pub(in crate::zone) async fn registered_clients(&self) -> Result<i64, StoreFailed> {
-        let count = sqlx::query_scalar("SELECT COUNT(*) FROM oauth_clients WHERE origin = 'registered'");
-        Ok(count.fetch_one(&self.pool).await?)
-    }
-
-    /// Lets `client` be known by the tokens of `issuer`, of one subject or of any.
-    pub(in crate::zone) async fn add_workload(
+    async fn client_and_secret(
         &self,
-        workload: &Workload,
-        issuer: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreFailed> {
-        sqlx::query(
-            "INSERT INTO oauth_workloads (id, client_id, issuer, subject, jwks_uri, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING",
+        client_id: &str,
+    ) -> Result<Option<(RegisteredClient, Option<Hash>)>, StoreFailed> {
+        let row: Option<(String, String)> =
+            sqlx::query_as("SELECT name, metadata FROM user_agents WHERE zone_id = $1 AND identifier = $2")
+                .bind(self.zone.as_str())
+                .bind(client_id)
+                .fetch_optional(&self.pool)
+                .await?;
+        if let Some((name, metadata)) = row {
+            return Ok(user_agent(client_id, name, &metadata));
+        }
+        let row: Option<(String, Option<String>, Option<String>, String)> = sqlx::query_as(
+            "SELECT type, secret_hash, jwks_uri, application_id FROM application_credentials
+             WHERE zone_id = $1 AND identifier = $2 AND type <> 'token'",
         )
-        .bind(&workload.id)
-        .bind(workload.client.as_str())
-        .bind(issuer)
-        .bind(workload.subject.as_deref())
-        .bind(workload.jwks_uri.as_deref())
-        .bind(now.as_millis())
-        .execute(&self.pool)
+        .bind(self.zone.as_str())
+        .bind(client_id)
+        .fetch_optional(&self.pool)
         .await?;
-        Ok(())
+        let Some((kind, secret, jwks_uri, application)) = row else { return Ok(None) };
+        let authentication = match kind.as_str() {
+            "password" => Authentication::Secret,
+            "public-key" => Authentication::PrivateKey,
+            "public" => Authentication::None,
+            _ => return Ok(None),
+        };
+        let client = self.software(&application, client_id, authentication).await?;
+        Ok(client.map(|client| (RegisteredClient { jwks_uri, ..client }, secret.map(Hash::known))))
     }
 
-    /// The workloads of an issuer that this subject may be.
-    pub(in crate::zone) async fn workloads(&self, issuer: &str, subject: &str) -> Result<Vec<Workload>, StoreFailed> {
-        let rows: Vec<(String, String, Option<String>, Option<String>)> = sqlx::query_as(
-            "SELECT id, client_id, subject, jwks_uri FROM oauth_workloads
-             WHERE issuer = $1 AND (subject = $2 OR subject IS NULL) ORDER BY id LIMIT 100",
+    /// The application of this id, as a client that shows `client_id`; never an agent of the personal zone.
+    pub(in crate::zone) async fn software(
+        &self,
+        id: &str,
+        client_id: &str,
+        authentication: Authentication,
+    ) -> Result<Option<RegisteredClient>, StoreFailed> {
+        let row: Option<(String, String, Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT name, consent, redirect_uris, post_logout_redirect_uris FROM applications
+             WHERE id = $1 AND zone_id = $2 AND kind = 'software'",
         )
+        .bind(id)
+        .bind(self.zone.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        // A damaged row is no client, never one with other rights.
+        Ok(row.and_then(|(name, consent, redirect_uris, post_logout)| {
+            Some(RegisteredClient {
+                id: ApplicationId::known(id.to_owned()),
+                client_id: client_id.to_owned(),
+                origin: Origin::Managed,
+                name,
+                authentication,
+                jwks: None,
+                jwks_uri: None,
+                redirect_uris: list(redirect_uris)?,
+                post_logout_redirect_uris: list(post_logout)?,
+                grant_types: None,
+                consent: if consent == "implicit" { Consent::Implicit } else { Consent::Required },
+            })
+        }))
+    }
+
+    /// What a client is called, by who it is.
+    pub(in crate::zone) async fn client_name(&self, id: &ApplicationId) -> Result<Option<String>, StoreFailed> {
+        let name = sqlx::query_scalar(
+            "SELECT name FROM applications WHERE id = $1 AND zone_id = $2
+             UNION ALL SELECT name FROM user_agents WHERE identifier = $1 AND zone_id = $2",
+        );
+        Ok(name.bind(id.as_str()).bind(self.zone.as_str()).fetch_optional(&self.pool).await?)
+    }
+
+    /// How many user agents there are.
+    pub(in crate::zone) async fn user_agents(&self) -> Result<i64, StoreFailed> {
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM user_agents WHERE zone_id = $1");
+        Ok(count.bind(self.zone.as_str()).fetch_one(&self.pool).await?)
+    }
+
+    /// The workloads that a token of this issuer about this subject may be.
+    pub(in crate::zone) async fn workloads(&self, issuer: &str, subject: &str) -> Result<Vec<Workload>, StoreFailed> {
+        let rows: Vec<(String, String, Option<String>)> = sqlx::query_as(
+            "SELECT c.id, c.application_id, c.subject
+             FROM application_credentials c JOIN providers p ON p.id = c.provider_id
+             WHERE c.zone_id = $1 AND c.type = 'token' AND p.issuer = $2 AND (c.subject = $3 OR c.subject IS NULL)
+             ORDER BY c.id LIMIT 100",
+        )
+        .bind(self.zone.as_str())
         .bind(issuer)
         .bind(subject)
         .fetch_all(&self.pool)
         .await?;
         let read =
-            |(id, client, subject, jwks_uri)| Workload { id, client: ApplicationId::known(client), subject, jwks_uri };
+            |(id, application, subject)| Workload { id, application: ApplicationId::known(application), subject };
         Ok(rows.into_iter().map(read).collect())
-    }
-
-    /// Says that the API at `resource` is this client's own.
-    pub(in crate::zone) async fn own_resource(
-        &self,
-        client: &ApplicationId,
-        resource: &str,
-    ) -> Result<(), StoreFailed> {
-        sqlx::query(
-            "INSERT INTO oauth_owned_resources (client_id, resource) VALUES ($1, $2)
-             ON CONFLICT (client_id, resource) DO NOTHING",
-        )
-        .bind(client.as_str())
-        .bind(resource)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
     }
 
     /// Whether the API at `resource` is this client's own.
@@ -206,30 +245,15 @@ impl Store {
         client: &ApplicationId,
         resource: &str,
     ) -> Result<bool, StoreFailed> {
-        let found: Option<String> =
-            sqlx::query_scalar("SELECT resource FROM oauth_owned_resources WHERE client_id = $1 AND resource = $2")
-                .bind(client.as_str())
-                .bind(resource)
-                .fetch_optional(&self.pool)
-                .await?;
-        Ok(found.is_some())
-    }
-
-    /// Lets the client ask for `resource`.
-    pub(in crate::zone) async fn add_dependency(
-        &self,
-        client: &ApplicationId,
-        resource: &str,
-    ) -> Result<(), StoreFailed> {
-        sqlx::query(
-            "INSERT INTO oauth_dependencies (client_id, resource) VALUES ($1, $2)
-             ON CONFLICT (client_id, resource) DO NOTHING",
+        let found: Option<String> = sqlx::query_scalar(
+            "SELECT id FROM resources WHERE zone_id = $1 AND identifier = $2 AND application_id = $3",
         )
-        .bind(client.as_str())
+        .bind(self.zone.as_str())
         .bind(resource)
-        .execute(&self.pool)
+        .bind(client.as_str())
+        .fetch_optional(&self.pool)
         .await?;
-        Ok(())
+        Ok(found.is_some())
     }
 
     /// Whether the client may ask for `resource`.
@@ -238,32 +262,39 @@ impl Store {
         client: &ApplicationId,
         resource: &str,
     ) -> Result<bool, StoreFailed> {
-        let found: Option<String> =
-            sqlx::query_scalar("SELECT resource FROM oauth_dependencies WHERE client_id = $1 AND resource = $2")
-                .bind(client.as_str())
-                .bind(resource)
-                .fetch_optional(&self.pool)
-                .await?;
+        let found: Option<String> = sqlx::query_scalar(
+            "SELECT d.resource_id FROM dependencies d JOIN resources r ON r.id = d.resource_id
+             WHERE d.application_id = $1 AND r.zone_id = $2 AND r.identifier = $3",
+        )
+        .bind(client.as_str())
+        .bind(self.zone.as_str())
+        .bind(resource)
+        .fetch_optional(&self.pool)
+        .await?;
         Ok(found.is_some())
     }
 }
 
 /// A damaged row is no client, never one with other rights.
-fn read(row: Row) -> Option<(RegisteredClient, Option<Hash>)> {
-    let (id, origin, name, authentication, jwks, jwks_uri, redirect_uris, post_logout, grant_types, consent, secret) =
-        row;
-    let list = |text: &str| serde_json::from_str::<Vec<String>>(text).ok();
+fn user_agent(client_id: &str, name: String, metadata: &str) -> Option<(RegisteredClient, Option<Hash>)> {
+    let registered: Registered = serde_json::from_str(metadata).ok()?;
     let client = RegisteredClient {
-        id: ApplicationId::known(id),
-        origin: Origin::read(&origin)?,
+        id: ApplicationId::known(client_id.to_owned()),
+        client_id: client_id.to_owned(),
+        origin: registered.origin,
         name,
-        authentication: Authentication::read(&authentication)?,
-        jwks,
-        jwks_uri,
-        redirect_uris: list(&redirect_uris)?,
-        post_logout_redirect_uris: list(&post_logout)?,
-        grant_types: list(&grant_types)?,
-        consent: Consent::read(&consent)?,
+        authentication: registered.authentication,
+        jwks: registered.jwks,
+        jwks_uri: registered.jwks_uri,
+        redirect_uris: registered.redirect_uris,
+        post_logout_redirect_uris: registered.post_logout_redirect_uris,
+        grant_types: Some(registered.grant_types),
+        consent: Consent::Required,
     };
-    Some((client, secret.map(Hash::known)))
+    Some((client, registered.secret_hash.map(Hash::known)))
+}
+
+/// Nothing said is an empty list.
+fn list(text: Option<String>) -> Option<Vec<String>> {
+    text.map_or_else(|| Some(Vec::new()), |text| serde_json::from_str(&text).ok())
 }

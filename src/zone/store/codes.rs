@@ -1,5 +1,8 @@
 //! Authorization codes: good once, within a minute; a second use ends what the first one began (RFC 6749 §4.1.2).
 
+use sqlx::Any;
+use sqlx::Transaction;
+
 use crate::limits::ZONE_CODE_LIFETIME;
 use crate::limits::ZONE_REFRESH_TOKEN_LIFETIME;
 use crate::model::Scopes;
@@ -8,7 +11,6 @@ use crate::zone::id::ApplicationId;
 use crate::zone::id::SignInId;
 use crate::zone::id::UserId;
 use crate::zone::opaque::Hash;
-use crate::zone::store::Change;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 
@@ -166,7 +168,7 @@ pub(super) fn list(items: &[String]) -> String {
 
 /// A session, and its first refresh token.
 pub(super) async fn begin(
-    change: &mut Change<'_>,
+    change: &mut Transaction<'_, Any>,
     allowed: &Allowed,
     refresh: &Hash,
     now: Timestamp,
@@ -198,7 +200,11 @@ pub(super) async fn begin(
 }
 
 /// Ends a session, and with it its refresh tokens.
-pub(super) async fn end(change: &mut Change<'_>, session: &SignInId, now: Timestamp) -> Result<(), StoreFailed> {
+pub(super) async fn end(
+    change: &mut Transaction<'_, Any>,
+    session: &SignInId,
+    now: Timestamp,
+) -> Result<(), StoreFailed> {
     sqlx::query("UPDATE oauth_sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL")
         .bind(now.as_millis())
         .bind(session.as_str())

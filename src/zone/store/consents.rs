@@ -107,11 +107,13 @@ impl Store {
     /// The user's grants, the newest first.
     pub(in crate::zone) async fn consents_of(&self, user: &UserId) -> Result<Vec<GrantLine>, StoreFailed> {
         let rows: Vec<(String, String, String, String)> = sqlx::query_as(
-            "SELECT g.client_id, c.name, g.resource, g.scopes
-             FROM oauth_grants g JOIN oauth_clients c ON c.id = g.client_id
+            "SELECT g.client_id, COALESCE(a.name, u.name, g.client_id), g.resource, g.scopes FROM oauth_grants g
+             LEFT JOIN applications a ON a.id = g.client_id
+             LEFT JOIN user_agents u ON u.identifier = g.client_id AND u.zone_id = $2
              WHERE g.user_id = $1 AND g.revoked_at IS NULL ORDER BY g.updated_at DESC, g.client_id, g.resource LIMIT 200",
         )
         .bind(user.as_str())
+        .bind(self.zone.as_str())
         .fetch_all(&self.pool)
         .await?;
         let read = |(client_id, client_name, resource, scopes)| GrantLine { client_id, client_name, resource, scopes };

@@ -54,7 +54,7 @@ impl Store {
     ) -> Result<bool, StoreFailed> {
         let added = sqlx::query(
             "INSERT INTO oauth_device_codes (hash, user_code, client_id, resources, scopes, status, interval_ms,
-             expires_at) VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7) ON CONFLICT (user_code) DO NOTHING",
+             expires_at, zone_id) VALUES ($1, $2, $3, $4, $5, 'pending', $6, $7, $8) ON CONFLICT (user_code) DO NOTHING",
         )
         .bind(hash.as_str())
         .bind(user_code)
@@ -63,6 +63,7 @@ impl Store {
         .bind(waiting.scopes.to_string())
         .bind(millis(ZONE_DEVICE_INTERVAL))
         .bind(now.after(ZONE_DEVICE_CODE_LIFETIME).as_millis())
+        .bind(self.zone.as_str())
         .execute(&self.pool)
         .await?;
         Ok(added.rows_affected() == 1)
@@ -76,10 +77,11 @@ impl Store {
     ) -> Result<Option<Waiting>, StoreFailed> {
         let row: Option<(String, String, String)> = sqlx::query_as(
             "SELECT client_id, resources, scopes FROM oauth_device_codes
-             WHERE user_code = $1 AND status = 'pending' AND expires_at > $2",
+             WHERE user_code = $1 AND status = 'pending' AND expires_at > $2 AND zone_id = $3",
         )
         .bind(user_code)
         .bind(now.as_millis())
+        .bind(self.zone.as_str())
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.and_then(|(client, resources, scopes)| {
@@ -101,7 +103,7 @@ impl Store {
         let decided = sqlx::query(
             "UPDATE oauth_device_codes SET status = 'allowed', user_id = $1, browser_session_id = $2,
              authenticated_at = $3, second_factor_at = $4, scopes = $5
-             WHERE user_code = $6 AND status = 'pending' AND expires_at > $7",
+             WHERE user_code = $6 AND status = 'pending' AND expires_at > $7 AND zone_id = $8",
         )
         .bind(allowed.user.as_str())
         .bind(allowed.browser.as_deref())
@@ -110,6 +112,7 @@ impl Store {
         .bind(allowed.scopes.to_string())
         .bind(user_code)
         .bind(now.as_millis())
+        .bind(self.zone.as_str())
         .execute(&self.pool)
         .await?;
         Ok(decided.rows_affected() == 1)
@@ -119,10 +122,11 @@ impl Store {
     pub(in crate::zone) async fn deny_device(&self, user_code: &str, now: Timestamp) -> Result<(), StoreFailed> {
         sqlx::query(
             "UPDATE oauth_device_codes SET status = 'denied'
-             WHERE user_code = $1 AND status = 'pending' AND expires_at > $2",
+             WHERE user_code = $1 AND status = 'pending' AND expires_at > $2 AND zone_id = $3",
         )
         .bind(user_code)
         .bind(now.as_millis())
+        .bind(self.zone.as_str())
         .execute(&self.pool)
         .await?;
         Ok(())

@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+use sqlx::Any;
+use sqlx::Transaction;
+
 use crate::limits::ZONE_REFRESH_TOKEN_LIFETIME;
 use crate::model::Scopes;
 use crate::model::Timestamp;
@@ -14,7 +17,6 @@ use crate::zone::id::SignInId;
 use crate::zone::id::UserId;
 use crate::zone::opaque::Hash;
 use crate::zone::store::Allowed;
-use crate::zone::store::Change;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 use crate::zone::store::codes::end;
@@ -111,14 +113,14 @@ impl Store {
     }
 
     /// Ends one session.
-    pub(in crate::zone) async fn end_session(&self, id: &SignInId, now: Timestamp) -> Result<(), StoreFailed> {
+    pub(in crate::zone) async fn end_oauth_session(&self, id: &SignInId, now: Timestamp) -> Result<(), StoreFailed> {
         let mut change = self.pool.begin().await?;
         end(&mut change, id, now).await?;
         Ok(change.commit().await?)
     }
 
     /// Ends one session, if it is this user's.
-    pub(in crate::zone) async fn end_session_of(
+    pub(in crate::zone) async fn end_oauth_session_of(
         &self,
         user: &UserId,
         id: &str,
@@ -136,11 +138,13 @@ impl Store {
     /// The user's sessions that have not ended, the newest first.
     pub(in crate::zone) async fn sessions_of(&self, user: &UserId) -> Result<Vec<SessionLine>, StoreFailed> {
         let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
-            "SELECT s.id, c.name, s.resources, s.created_at
-             FROM oauth_sessions s JOIN oauth_clients c ON c.id = s.client_id
+            "SELECT s.id, COALESCE(a.name, u.name, s.client_id), s.resources, s.created_at FROM oauth_sessions s
+             LEFT JOIN applications a ON a.id = s.client_id
+             LEFT JOIN user_agents u ON u.identifier = s.client_id AND u.zone_id = $2
              WHERE s.user_id = $1 AND s.ended_at IS NULL ORDER BY s.created_at DESC, s.id LIMIT 200",
         )
         .bind(user.as_str())
+        .bind(self.zone.as_str())
         .fetch_all(&self.pool)
         .await?;
         let read = |(id, client_name, resources, at): (String, String, String, i64)| SessionLine {
@@ -163,7 +167,7 @@ struct Family {
     successor: Option<String>,
 }
 
-async fn find(change: &mut Change<'_>, token: &Hash) -> Result<Option<Family>, StoreFailed> {
+async fn find(change: &mut Transaction<'_, Any>, token: &Hash) -> Result<Option<Family>, StoreFailed> {
     type Tokens = (String, i64, Option<i64>, Option<i64>, Option<String>);
     type Row = (String, String, Option<String>, String, String, Option<String>, i64, Option<i64>, Option<i64>);
     let tokens: Option<Tokens> = sqlx::query_as(
@@ -207,7 +211,7 @@ async fn find(change: &mut Change<'_>, token: &Hash) -> Result<Option<Family>, S
 
 /// Puts the unused successor of a retried token out of use; false when this is no retry.
 async fn retract(
-    change: &mut Change<'_>,
+    change: &mut Transaction<'_, Any>,
     family: &Family,
     grace: Duration,
     now: Timestamp,

@@ -13,9 +13,11 @@ impl Store {
         identifier: &str,
     ) -> Result<Option<(UserId, Option<String>)>, StoreFailed> {
         let row: Option<(String, Option<String>)> = sqlx::query_as(
-            "SELECT u.id, p.phc FROM users u LEFT JOIN people_passwords p ON p.user_id = u.id WHERE u.identifier = $1",
+            "SELECT u.id, p.phc FROM users u LEFT JOIN people_passwords p ON p.user_id = u.id
+             WHERE u.identifier = $1 AND u.zone_id = $2 AND u.status = 'active'",
         )
         .bind(identifier)
+        .bind(self.zone.as_str())
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.map(|(id, phc)| (UserId::known(id), phc)))

@@ -43,7 +43,7 @@ impl Store {
              window_ends_at = CASE WHEN people_attempts.window_ends_at <= $3 THEN $2 ELSE people_attempts.window_ends_at END
              RETURNING attempts",
         )
-        .bind(id.as_str())
+        .bind(self.of_this_zone(id))
         .bind(now.after(window).as_millis())
         .bind(now.as_millis());
         Ok(attempts.fetch_one(&self.pool).await?)
@@ -51,7 +51,10 @@ impl Store {
 
     /// Forgets the attempts at `id`, for one succeeded.
     pub(in crate::zone) async fn forget_attempts(&self, id: &Hash) -> Result<(), StoreFailed> {
-        sqlx::query("DELETE FROM people_attempts WHERE id = $1").bind(id.as_str()).execute(&self.pool).await?;
+        sqlx::query("DELETE FROM people_attempts WHERE id = $1")
+            .bind(self.of_this_zone(id))
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
@@ -72,5 +75,10 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         Ok(found.is_some())
+    }
+
+    /// What is one zone's is not another's.
+    fn of_this_zone(&self, id: &Hash) -> String {
+        format!("{}/{}", self.zone, id.as_str())
     }
 }

@@ -3,10 +3,10 @@
 use std::sync::Mutex;
 
 use super::people::*;
+use super::possession::es256;
 use super::*;
 use crate::jose::Jwks;
 use crate::zone::Registration;
-use crate::zone::tests::possession::es256;
 
 const CLIENT_CREDENTIALS: (&str, &str) = ("grant_type", "client_credentials");
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -17,17 +17,15 @@ fn own_jwks() -> Value {
     serde_json::to_value(Jwks::of([OWN_KEY.public()])).unwrap()
 }
 
-/// A client that signs its own assertions, and may ask for whoami.
+/// A client that signs its own assertions, and may act for people.
 async fn with_a_key(scene: &Scene) -> String {
     let metadata = json!({
         "client_name": "deploy", "token_endpoint_auth_method": "private_key_jwt", "jwks": own_jwks(),
-        "grant_types": ["client_credentials"],
+        "grant_types": ["authorization_code"], "redirect_uris": [CALLBACK],
     });
     let reply = scene.register_anonymously(&metadata).await;
     assert_eq!(reply.status, StatusCode::CREATED, "{}", reply.body);
-    let client = reply.word("client_id");
-    scene.zone.let_depend(&client, WHOAMI).await.unwrap();
-    client
+    reply.word("client_id")
 }
 
 fn assertion(client: &str, change: impl FnOnce(&mut Value)) -> String {
@@ -43,7 +41,15 @@ fn random_word() -> String {
     format!("{:032x}", u128::from_be_bytes(crate::os::random::bytes()))
 }
 
+/// Asks something that only who the client is can fail at.
 async fn ask_by(scene: &Scene, assertion: &str, more: &[(&str, &str)]) -> Reply {
+    let mut form = vec![("token", "x"), ("client_assertion_type", JWT_BEARER), ("client_assertion", assertion)];
+    form.extend_from_slice(more);
+    scene.post("/oauth/2/introspect", &form).await
+}
+
+/// A token for whoami in the client's own name.
+async fn token_by(scene: &Scene, assertion: &str, more: &[(&str, &str)]) -> Reply {
     let mut form = vec![
         CLIENT_CREDENTIALS,
         ("resource", WHOAMI),
@@ -70,7 +76,6 @@ async fn a_client_signs_its_own_assertion_once() {
     let once = assertion(&client, |_| {});
     let reply = ask_by(&scene, &once, &[("client_id", &client)]).await;
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
-    assert_eq!(reply.claims()["sub"], client);
     ask_by(&scene, &once, &[]).await.is_not_the_client();
     for audience in [ISSUER, &format!("{ISSUER}/")] {
         let other = assertion(&client, |claims| claims["aud"] = json!([audience]));
@@ -161,12 +166,18 @@ async fn a_workload_shows_the_token_of_its_platform() {
     let rules = Rules { registration: Registration::Open, outbound: Some(outbound()), ..Rules::default() };
     let scene = Scene::under(rules).await;
     let platform = Platform::start().await;
-    let client = scene.zone.add_workload("deploy", &platform.issuer, Some("system:deploy")).await.unwrap();
-    scene.zone.let_depend(&client, WHOAMI).await.unwrap();
+    let provider = json!({
+        "identifier": platform.issuer, "name": "cluster", "protocols": {"oauth2": {"issuer": platform.issuer}},
+    });
+    let provider = scene.manage("POST", "/zones/{zone}/providers", Some(provider)).await["id"].clone();
+    let client = scene.application("deploy").await;
+    let kind = json!({"application_id": client, "type": "token", "provider_id": provider, "subject": "system:deploy"});
+    let named = scene.credential(kind).await["id"].as_str().unwrap().to_owned();
+    scene.let_depend(&client, WHOAMI).await;
     let token = platform.token("system:deploy");
     for _ in 0..3 {
         // Platforms write it to a file: it may be shown until it dies.
-        let reply = ask_by(&scene, &token, &[]).await;
+        let reply = token_by(&scene, &token, &[("client_id", &named)]).await;
         assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
         assert_eq!(reply.claims()["sub"], client);
     }
@@ -197,16 +208,37 @@ async fn a_public_client_has_nothing_but_its_name_and_gets_nothing_for_it() {
 }
 
 #[tokio::test]
-async fn a_registered_client_gets_only_what_it_depends_on() {
+async fn an_application_signs_with_the_key_at_its_address() {
+    let rules = Rules { outbound: Some(outbound()), ..Rules::default() };
+    let (scene, platform) = (Scene::under(rules).await, Platform::start().await);
+    let id = scene.application("deploy").await;
+    let address = format!("{}/keys", platform.issuer);
+    let kind = json!({"application_id": id, "type": "public-key", "identifier": "deploy", "jwks_uri": address});
+    scene.credential(kind).await;
+    let denied = token_by(&scene, &assertion("deploy", |_| {}), &[]).await;
+    denied.refused(400, "access_denied", &format!("Application \"deploy\" is not allowed to access \"{WHOAMI}\"."));
+    scene.let_depend(&id, WHOAMI).await;
+    let reply = token_by(&scene, &assertion("deploy", |_| {}), &[]).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+    assert_eq!((&reply.claims()["sub"], &reply.claims()["client_id"]), (&json!(id), &json!("deploy")));
+    assert_eq!(*platform.asked.lock().unwrap(), ["/keys"]);
+}
+
+#[tokio::test]
+async fn an_application_gets_only_what_it_depends_on() {
+    let scene = Scene::new().await;
+    let batch = scene.software("batch").await;
+    let form = [CLIENT_CREDENTIALS, ("resource", WHOAMI)];
+    let denied = scene.ask(&batch.client, &form).await;
+    denied.refused(400, "access_denied", &format!("Application \"batch\" is not allowed to access \"{WHOAMI}\"."));
+    scene.let_depend(&batch.id, WHOAMI).await;
+    assert_eq!(scene.ask(&batch.client, &form).await.status, StatusCode::OK);
+    // One that registered itself depends on nothing, and nothing can be made to let it.
     let scene = Scene::of_people().await;
     let metadata = json!({"client_name": "batch", "grant_types": ["client_credentials"]});
     let reply = scene.register_anonymously(&metadata).await;
     let agent = Agent { id: reply.word("client_id"), secret: reply.word("client_secret") };
-    let form = [CLIENT_CREDENTIALS, ("resource", WHOAMI)];
-    let denied = scene.ask(&agent, &form).await;
-    denied.refused(400, "access_denied", &format!("Application \"batch\" is not allowed to access \"{WHOAMI}\"."));
-    scene.zone.let_depend(&agent.id, WHOAMI).await.unwrap();
-    assert_eq!(scene.ask(&agent, &form).await.status, StatusCode::OK);
+    assert_eq!(scene.ask(&agent, &form).await.body["error"], "access_denied");
 }
 
 #[tokio::test]
@@ -244,13 +276,10 @@ async fn registrations_that_can_not_be_are_refused() {
 #[tokio::test]
 async fn a_client_hears_of_its_own_tokens_only_and_calls_them_back() {
     let scene = Scene::of_people().await;
-    let metadata = json!({"client_name": "batch", "grant_types": ["client_credentials"]});
-    let register = async || {
-        let reply = scene.register_anonymously(&metadata).await;
-        Agent { id: reply.word("client_id"), secret: reply.word("client_secret") }
-    };
-    let (own, other) = (register().await, register().await);
-    scene.zone.let_depend(&own.id, WHOAMI).await.unwrap();
+    let (own, other) = (scene.software("batch").await, scene.software("other").await);
+    scene.let_depend(&own.id, WHOAMI).await;
+    let (own, api) = (own.client, other.id);
+    let other = other.client;
     let token = scene.ask(&own, &[CLIENT_CREDENTIALS, ("resource", WHOAMI)]).await.word("access_token");
     let tell = async |path: &str, agent: &Agent, token: &str| {
         let form = [("client_id", agent.id.as_str()), ("client_secret", agent.secret.as_str()), ("token", token)];
@@ -260,7 +289,7 @@ async fn a_client_hears_of_its_own_tokens_only_and_calls_them_back() {
     assert_eq!((&told.body["active"], &told.body["aud"]), (&json!(true), &json!(WHOAMI)), "{}", told.body);
     assert_eq!(told.body["exp"], claims(&token)["exp"]);
     assert_eq!(tell("/oauth/2/introspect", &other, &token).await.body, json!({"active": false}));
-    scene.zone.own(&other.id, WHOAMI).await.unwrap();
+    scene.own(&api, WHOAMI).await;
     assert_eq!(tell("/oauth/2/introspect", &other, &token).await.body["active"], true, "the API may ask of its tokens");
     assert_eq!(tell("/oauth/2/introspect", &own, "rubbish").await.body, json!({"active": false}));
     // Another's attempt to call it back is answered alike and does nothing.

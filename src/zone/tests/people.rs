@@ -374,7 +374,8 @@ async fn a_browser_is_signed_out_after_a_working_day() {
 #[tokio::test]
 async fn the_owner_of_this_machine_signs_in_by_a_link_that_works_once() {
     let scene = Scene::new().await;
-    let link = crate::zone::sign_in_link(&scene.database(), ISSUER, ADA, scene.clock.now()).await.unwrap();
+    let key = scene.folder.path().join("zone.seal");
+    let link = crate::zone::sign_in_link(&scene.database, &key, ISSUER, ADA, scene.clock.now()).await.unwrap();
     let path = link.expose_str().unwrap().strip_prefix(ISSUER).unwrap().to_owned();
     let browser = Browser::new(&scene);
     let page = browser.get(&path).await;

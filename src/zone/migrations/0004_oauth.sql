@@ -1,46 +1,7 @@
 -- The authority for people and their clients. The same rules as in the tables before: plain SQL, moments in
 -- milliseconds, hashes as SHA-256 in hex, lists as JSON arrays. No secret stands here in clear.
-
--- Clients beside the personal zone's own: public ones, those with a key, those with redirect addresses.
--- origin: builtin (made by the zone), registered (by RFC 7591), managed (by an administrator).
-CREATE TABLE oauth_clients (
-    id                        TEXT   NOT NULL PRIMARY KEY,
-    origin                    TEXT   NOT NULL,
-    name                      TEXT   NOT NULL,
-    authentication            TEXT   NOT NULL CHECK (authentication IN ('none', 'secret', 'private_key', 'workload')),
-    secret_hash               TEXT,
-    jwks                      TEXT,
-    jwks_uri                  TEXT,
-    redirect_uris             TEXT   NOT NULL,
-    post_logout_redirect_uris TEXT   NOT NULL,
-    grant_types               TEXT   NOT NULL,
-    consent                   TEXT   NOT NULL CHECK (consent IN ('required', 'implicit')),
-    created_at                BIGINT NOT NULL
-);
-CREATE INDEX oauth_clients_origin ON oauth_clients (origin, created_at);
-
--- Whose tokens a client may show in a secret's place; no subject is any subject of that issuer.
-CREATE TABLE oauth_workloads (
-    id         TEXT   NOT NULL PRIMARY KEY,
-    client_id  TEXT   NOT NULL REFERENCES oauth_clients (id),
-    issuer     TEXT   NOT NULL,
-    subject    TEXT,
-    jwks_uri   TEXT,
-    created_at BIGINT NOT NULL
-);
-CREATE INDEX oauth_workloads_issuer ON oauth_workloads (issuer);
-
--- The API behind a client, whose users' tokens it may exchange; and what a client may ask for.
-CREATE TABLE oauth_owned_resources (
-    client_id TEXT NOT NULL REFERENCES oauth_clients (id),
-    resource  TEXT NOT NULL,
-    PRIMARY KEY (client_id, resource)
-);
-CREATE TABLE oauth_dependencies (
-    client_id TEXT NOT NULL REFERENCES oauth_clients (id),
-    resource  TEXT NOT NULL,
-    PRIMARY KEY (client_id, resource)
-);
+--
+-- client_id is the id of an application, or the identifier of a user agent: whoever asked, by whatever credential.
 
 -- What was shown once and must not be shown again: ids of assertions, of proofs, steps of one-time passwords.
 CREATE TABLE oauth_replays (
@@ -53,7 +14,7 @@ CREATE INDEX oauth_replays_expiry ON oauth_replays (expires_at);
 CREATE TABLE browser_sessions (
     id                  TEXT   NOT NULL PRIMARY KEY,
     hash                TEXT   NOT NULL UNIQUE,
-    user_id             TEXT   NOT NULL REFERENCES users (id),
+    user_id             TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     browser             TEXT   NOT NULL,
     authenticated_at    BIGINT NOT NULL,
     second_factor_at    BIGINT,
@@ -62,9 +23,10 @@ CREATE TABLE browser_sessions (
 );
 CREATE INDEX browser_sessions_user ON browser_sessions (user_id);
 
--- That a user lets a client use a resource for them. resource is the zone's own address for a bare sign-in.
+-- That a user lets a client use a resource for them; by its identifier, for it may be declared away and come again.
+-- For a bare sign-in it is the zone's own address.
 CREATE TABLE oauth_grants (
-    user_id    TEXT   NOT NULL REFERENCES users (id),
+    user_id    TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     client_id  TEXT   NOT NULL,
     resource   TEXT   NOT NULL,
     scopes     TEXT   NOT NULL,
@@ -78,8 +40,8 @@ CREATE INDEX oauth_grants_resource ON oauth_grants (user_id, resource);
 -- A user's session through a client: the family of all tokens that descend from one code or device code.
 CREATE TABLE oauth_sessions (
     id                 TEXT   NOT NULL PRIMARY KEY,
-    user_id            TEXT   NOT NULL REFERENCES users (id),
-    client_id          TEXT   NOT NULL REFERENCES oauth_clients (id),
+    user_id            TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    client_id          TEXT   NOT NULL,
     browser_session_id TEXT,
     resources          TEXT   NOT NULL,
     scopes             TEXT   NOT NULL,
@@ -94,7 +56,7 @@ CREATE INDEX oauth_sessions_browser ON oauth_sessions (browser_session_id);
 
 CREATE TABLE oauth_refresh_tokens (
     hash        TEXT   NOT NULL PRIMARY KEY,
-    session_id  TEXT   NOT NULL REFERENCES oauth_sessions (id),
+    session_id  TEXT   NOT NULL REFERENCES oauth_sessions (id) ON DELETE CASCADE,
     expires_at  BIGINT NOT NULL,
     used_at     BIGINT,
     replaced_at BIGINT,
@@ -105,8 +67,8 @@ CREATE INDEX oauth_refresh_tokens_session ON oauth_refresh_tokens (session_id);
 -- session_id: the session that the code was exchanged for, which ends when the code shows up again.
 CREATE TABLE oauth_codes (
     hash               TEXT   NOT NULL PRIMARY KEY,
-    client_id          TEXT   NOT NULL REFERENCES oauth_clients (id),
-    user_id            TEXT   NOT NULL REFERENCES users (id),
+    client_id          TEXT   NOT NULL,
+    user_id            TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     browser_session_id TEXT,
     redirect_uri       TEXT   NOT NULL,
     challenge          TEXT   NOT NULL,
@@ -124,8 +86,9 @@ CREATE INDEX oauth_codes_expiry ON oauth_codes (expires_at);
 
 CREATE TABLE oauth_device_codes (
     hash               TEXT   NOT NULL PRIMARY KEY,
+    zone_id            TEXT   NOT NULL REFERENCES zones (id) ON DELETE CASCADE,
     user_code          TEXT   NOT NULL UNIQUE,
-    client_id          TEXT   NOT NULL REFERENCES oauth_clients (id),
+    client_id          TEXT   NOT NULL,
     resources          TEXT   NOT NULL,
     scopes             TEXT   NOT NULL,
     status             TEXT   NOT NULL CHECK (status IN ('pending', 'allowed', 'denied')),
@@ -148,19 +111,19 @@ CREATE TABLE oauth_revoked_tokens (
 
 -- How a person shows who they are. The password as an argon2id PHC string; the one-time-password secret sealed.
 CREATE TABLE people_passwords (
-    user_id    TEXT   NOT NULL PRIMARY KEY REFERENCES users (id),
+    user_id    TEXT   NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
     phc        TEXT   NOT NULL,
     changed_at BIGINT NOT NULL
 );
 CREATE TABLE people_authenticators (
-    user_id      TEXT   NOT NULL PRIMARY KEY REFERENCES users (id),
+    user_id      TEXT   NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
     sealed       TEXT   NOT NULL,
     created_at   BIGINT NOT NULL,
     confirmed_at BIGINT
 );
 CREATE TABLE people_recovery_codes (
     hash    TEXT   NOT NULL PRIMARY KEY,
-    user_id TEXT   NOT NULL REFERENCES users (id),
+    user_id TEXT   NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     used_at BIGINT
 );
 CREATE INDEX people_recovery_codes_user ON people_recovery_codes (user_id);

@@ -336,8 +336,20 @@ pub const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
 /// An agent's TLS handshake, from CONNECT's answer to its end.
 pub const AGENT_TLS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// hyper's buffer for one HTTP/1 connection: a head fits, and a body's reads are large.
-pub const HTTP1_BUFFER_BYTES: usize = 128 * 1024;
+/// A read of HTTP/1 has this much room, and this much at most where more is known to come.
+pub const HTTP1_READ_BYTES: usize = 8 * 1024;
+
+/// See [`HTTP1_READ_BYTES`].
+pub const HTTP1_READ_BYTES_MAX: usize = 64 * 1024;
+
+/// A part of a body up to this is copied behind its head, so that both leave in one write.
+pub const HTTP1_COPY_BYTES_MAX: usize = 4 * 1024;
+
+/// Parts of a body that are ready are gathered up to this before they are written.
+pub const HTTP1_GATHER_BYTES: usize = 16 * 1024;
+
+/// Answers of 1xx before the one that counts.
+pub const INTERIM_ANSWERS_MAX: usize = 32;
 
 /// Each direction of a tunnel; larger buffers pay on big bodies.
 pub const TUNNEL_BUFFER_BYTES: usize = 32 * 1024;

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use hyper::Request;
 use hyper::Response;
 use hyper::StatusCode;
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio_rustls::LazyConfigAcceptor;
@@ -19,7 +17,7 @@ use crate::audit::Entry;
 use crate::audit::Opening;
 use crate::audit::Outcome;
 use crate::broker::Presented;
-use crate::http::Strict;
+use crate::http::Body;
 use crate::http::guard;
 use crate::limits;
 use crate::model::Authority;
@@ -128,15 +126,13 @@ struct Tunnel {
 impl Tunnel {
     async fn http1<S>(&self, stream: TlsStream<S>)
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let draining = &self.proxy.draining;
         let answer = |request| self.answer(request, Protocol::Http1);
-        match http1::serve(Strict::new(stream), answer, limits::KEPT_ALIVE_IDLE_TIMEOUT, draining).await {
+        match http1::serve(stream, answer, limits::KEPT_ALIVE_IDLE_TIMEOUT, draining).await {
             Served::Switched(Bridge { upgraded, entry }, agent) => {
-                let upstream = TokioIo::new(upgraded);
-                let status = StatusCode::SWITCHING_PROTOCOLS;
-                tunnel::pass(agent, upstream, &self.session, entry, status).await;
+                tunnel::pass(agent, upgraded, &self.session, entry, StatusCode::SWITCHING_PROTOCOLS).await;
             }
             Served::Unread(violation, parting) => {
                 let presented = Presented::Session(Arc::clone(&self.session));
@@ -160,7 +156,7 @@ impl Tunnel {
         http2::serve(stream, answer, self.proxy.tasks.clone(), &self.proxy.draining).await;
     }
 
-    async fn answer(&self, request: Request<Incoming>, protocol: Protocol) -> (Response<Recorded>, Option<Bridge>) {
+    async fn answer(&self, request: Request<Body>, protocol: Protocol) -> (Response<Recorded>, Option<Bridge>) {
         let forms = self.proxy.broker.path_forms(&self.authority);
         let destination = guard::in_tunnel(&request, &self.authority, forms);
         let presented = Presented::Session(Arc::clone(&self.session));

@@ -124,7 +124,7 @@ impl Shelf {
 
     async fn sender(&self) -> Sender {
         let (dialer, tasks) = (Dialer::default(), TaskTracker::new());
-        connect(&dialer, &self.resource, &self.authority(), None, Purpose::Requests, &tasks).await.unwrap()
+        connect(&dialer, &self.resource, &self.authority(), None, &tasks).await.unwrap()
     }
 }
 

@@ -10,6 +10,7 @@ mod peer;
 pub mod random;
 pub mod signals;
 pub mod systemd;
+mod turn;
 mod user;
 
 pub use background::NotStarted;
@@ -34,4 +35,5 @@ pub use peer::TcpPeer;
 pub use peer::is_ours;
 pub use peer::peer_of;
 pub use peer::peer_process;
+pub use turn::behind_others;
 pub use user::current_user;

@@ -34,6 +34,7 @@ use crate::http::Violation;
 use crate::http::keeps_alive;
 use crate::http::write_response;
 use crate::limits;
+use crate::os;
 use crate::proxy::farewell::Parting;
 use crate::proxy::line::Heard;
 use crate::proxy::line::Line;
@@ -134,6 +135,7 @@ where
     }
     line.add(|link| write_response(link.out(), &head, asked.version, told, stays || switches));
     let mut ended = false;
+    os::behind_others().await;
     poll_fn(|cx| {
         loop {
             let mut waits = false;

@@ -29,7 +29,6 @@ use crate::resource::ResourceInstance;
 use crate::resource::Source;
 use crate::upstream::Dialer;
 use crate::upstream::Protocol;
-use crate::upstream::connection::Purpose;
 use crate::upstream::connection::Sender;
 use crate::upstream::connection::connect;
 use crate::upstream::key::Key;

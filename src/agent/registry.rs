@@ -13,7 +13,6 @@ use std::sync::RwLockWriteGuard;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::header::HeaderValue;
-use tokio_util::sync::CancellationToken;
 
 use crate::agent::Caller;
 use crate::agent::Session;
@@ -21,6 +20,7 @@ use crate::agent::basic;
 use crate::agent::held::Held;
 use crate::agent::held::SecretDigest;
 use crate::agent::held::Sessions;
+use crate::agent::session::Ended;
 use crate::limits;
 use crate::model::AgentName;
 use crate::model::Clock;
@@ -206,7 +206,7 @@ impl Registry {
             user: opening.user,
             opened_at: self.clock.now(),
             caller: opening.caller,
-            ended: CancellationToken::new(),
+            ended: Ended::default(),
         }
     }
 
@@ -230,7 +230,7 @@ impl fmt::Debug for Registry {
 pub const ANONYMOUS: &str = "anonymous";
 
 fn end(session: &Session, why: Ending) {
-    session.ended.cancel();
+    session.ended.end();
     tracing::info!(session = %session.id(), agent = %session.agent(), why = ?why, "session ended");
 }
 

@@ -1,5 +1,6 @@
 //! The machine: the only module that asks the operating system for time, randomness and identity.
 
+mod aside;
 mod background;
 mod clock;
 mod environment;
@@ -13,6 +14,7 @@ pub mod systemd;
 mod turn;
 mod user;
 
+pub use aside::Aside;
 pub use background::NotStarted;
 pub use background::Program;
 pub use background::Started;

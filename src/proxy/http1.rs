@@ -7,7 +7,6 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
-use std::pin::pin;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -35,6 +34,7 @@ use crate::http::keeps_alive;
 use crate::http::write_response;
 use crate::limits;
 use crate::os;
+use crate::os::Aside;
 use crate::proxy::farewell::Parting;
 use crate::proxy::line::Heard;
 use crate::proxy::line::Line;
@@ -79,9 +79,9 @@ where
     // of its own, so that connections don't queue at one lock
     let draining = draining.child_token();
     let heard = AtomicBool::new(false);
-    let mut over = pin!(patience::is_over(first, &heard, &draining));
+    let mut over = Aside::new(patience::is_over(first, &heard, &draining));
     loop {
-        let (head, framing) = match line.head(over.as_mut()).await {
+        let (head, framing) = match line.head(&mut over).await {
             Ok(Heard::Request(head, framing)) => (head, framing),
             Ok(Heard::Nonsense(violation)) => return Served::Unread(violation, line.part(Parting::Spoken)),
             Ok(Heard::Silence | Heard::End) => return Served::Done(line.part(Parting::Silent)),

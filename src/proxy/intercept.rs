@@ -22,6 +22,7 @@ use crate::http::guard;
 use crate::limits;
 use crate::model::Authority;
 use crate::model::Host;
+use crate::os::Aside;
 use crate::proxy::Proxy;
 use crate::proxy::http1;
 use crate::proxy::http1::Served;
@@ -72,8 +73,7 @@ where
             return;
         }
     };
-    // of its own, so that the connections of a session don't queue at one lock whenever they are polled
-    let ended = session.ended().child_token();
+    let mut ended = Aside::new(session.ended().clone().cancelled_owned());
     let tunnel = Arc::new(Tunnel { proxy, session, authority });
     // A session that ends takes its connections with it, in the middle of whatever they carry.
     let serve = async {
@@ -82,7 +82,11 @@ where
             _ => tunnel.http1(stream).await,
         }
     };
-    let cut = ended.run_until_cancelled(serve).await.is_none();
+    let cut = tokio::select! {
+        biased;
+        () = &mut ended => true,
+        () = serve => false,
+    };
     // a request that was cut off says so in its own record
     complete(entry, Outcome::Intercepted, cut.then_some("session-ended"));
 }

@@ -52,6 +52,7 @@ struct Held<S> {
 }
 
 /// What came where a head was awaited.
+#[expect(clippy::large_enum_variant, reason = "it is moved once; a box would be an allocation for each request")]
 pub(super) enum Heard {
     Request(request::Parts, Framing),
     /// No request.
@@ -92,9 +93,8 @@ impl<S> Line<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
     /// The next head, unless `over` comes first: that is looked at only while nothing has come.
-    pub(super) async fn head(&self, mut over: Pin<&mut impl Future<Output = ()>>) -> io::Result<Heard> {
-        poll_fn(|cx| self.lock().as_mut().map_or(Poll::Ready(Ok(Heard::End)), |held| held.poll_head(over.as_mut(), cx)))
-            .await
+    pub(super) async fn head(&self, over: &mut (impl Future<Output = ()> + Unpin)) -> io::Result<Heard> {
+        poll_fn(|cx| self.lock().as_mut().map_or(Poll::Ready(Ok(Heard::End)), |held| held.poll_head(over, cx))).await
     }
 
     /// What `work` gives, unless the agent hangs up before that.
@@ -148,7 +148,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Held<S> {
-    fn poll_head(&mut self, over: Pin<&mut impl Future<Output = ()>>, cx: &mut Context<'_>) -> Poll<io::Result<Heard>> {
+    fn poll_head(
+        &mut self,
+        over: &mut (impl Future<Output = ()> + Unpin),
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<Heard>> {
         loop {
             match take_request(&mut self.link.input, self.searched) {
                 Ok(Some((head, framing))) => {
@@ -165,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Held<S> {
             }
         }
         if self.link.input.is_empty() {
-            return over.poll(cx).map(|()| Ok(Heard::Silence));
+            return Pin::new(over).poll(cx).map(|()| Ok(Heard::Silence));
         }
         // a head that has begun must end within its time
         let sleep = || Box::pin(tokio::time::sleep(limits::HEAD_READ_TIMEOUT));

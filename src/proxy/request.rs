@@ -41,8 +41,9 @@ impl Proxy {
         let (head, body) = request.into_parts();
         let body_bytes = Arc::new(AtomicU64::new(0));
         let body = body.counted(&body_bytes);
+        let head = Box::new(head);
         let arrival = Arrival { presented, destination, head, body, body_bytes, protocol, websocket };
-        let answer = self.broker.serve(arrival).await;
+        let answer = self.broker.serve(Box::new(arrival)).await;
         reply::respond(answer, &method)
     }
 

@@ -26,9 +26,9 @@ use crate::upstream::http1::Http1;
 use crate::upstream::http1::NoAnswer;
 use crate::upstream::http2::Http2;
 use crate::upstream::rewrite::HostName;
+use crate::upstream::rewrite::Message;
 use crate::upstream::sent;
 use crate::upstream::sent::BodySent;
-use crate::upstream::sent::Sent;
 use crate::upstream::wire::Wire;
 
 /// A connection as its user sees it.
@@ -190,24 +190,27 @@ impl Sender {
     /// that was heard of the request's body.
     pub(super) async fn try_send(
         &mut self,
-        message: Request<Sent>,
+        message: Message,
         host: &Authority,
-    ) -> Result<Result<Response<Coming>, Request<Sent>>, NotForwarded> {
+    ) -> Result<Result<Response<Coming>, Message>, NotForwarded> {
         match &mut self.line {
             Line::Http1(http1) => match http1.exchange(message).await {
                 Ok(head) => Ok(Ok(Response::from_parts(head, Coming::Http1))),
-                Err(NoAnswer::Unsent(message)) => Ok(Err(*message)),
+                Err(NoAnswer::Unsent(message)) => Ok(Err(message)),
                 Err(NoAnswer::AgentBody) => Err(NotForwarded::AgentBody),
                 Err(NoAnswer::Broken(source)) => Err(NotForwarded::Broken { host: host.to_string(), source }),
                 Err(NoAnswer::Late) => Err(NotForwarded::HeadTimeout { host: host.to_string() }),
             },
             Line::Http2(http2) => {
-                let progress = message.body().progress();
-                let work = http2.try_send(message);
+                let progress = message.body.progress();
+                let work = http2.try_send(Request::from_parts(*message.head, message.body));
                 match sent::within(limits::UPSTREAM_HEAD_TIMEOUT, progress.as_deref(), work).await {
                     Some(Ok(response)) => Ok(Ok(response.map(Coming::Http2))),
                     Some(Err(mut failed)) => match failed.take_message() {
-                        Some(message) => Ok(Err(message)),
+                        Some(message) => {
+                            let (head, body) = message.into_parts();
+                            Ok(Err(Message { head: Box::new(head), body }))
+                        }
                         None => {
                             let body = progress.map_or(BodySent::Whole, |progress| progress.fared());
                             Err(NotForwarded::from_exchange(host, failed.into_error(), body))
@@ -220,11 +223,7 @@ impl Sender {
     }
 
     /// Sends, and takes an unsent message for a broken connection.
-    pub(super) async fn send(
-        &mut self,
-        message: Request<Sent>,
-        host: &Authority,
-    ) -> Result<Response<Coming>, NotForwarded> {
+    pub(super) async fn send(&mut self, message: Message, host: &Authority) -> Result<Response<Coming>, NotForwarded> {
         self.try_send(message, host).await?.map_err(|_| NotForwarded::Closed { host: host.to_string() })
     }
 }

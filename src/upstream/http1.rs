@@ -13,7 +13,6 @@ use std::task::ready;
 
 use bytes::Bytes;
 use hyper::Method;
-use hyper::Request;
 use hyper::StatusCode;
 use hyper::Version;
 use hyper::body::Body as _;
@@ -35,6 +34,7 @@ use crate::http::take_response;
 use crate::http::write_request;
 use crate::limits;
 use crate::upstream::alarm::Alarm;
+use crate::upstream::rewrite::Message;
 use crate::upstream::sent::Sent;
 use crate::upstream::wire::Wire;
 
@@ -54,7 +54,7 @@ pub(super) struct Http1 {
 #[derive(Debug)]
 pub(super) enum NoAnswer {
     /// Nothing of the message was sent.
-    Unsent(Box<Request<Sent>>),
+    Unsent(Message),
     /// The agent broke off its body.
     AgentBody,
     /// The API broke the connection or speaks no HTTP/1.
@@ -88,8 +88,8 @@ impl Http1 {
 
     /// The head of the answer; its body is asked for by [`Http1::poll_frame`]. The wait for it begins anew with each
     /// part of the request's body that goes out.
-    pub(super) async fn exchange(&mut self, message: Request<Sent>) -> Result<response::Parts, NoAnswer> {
-        let (head, body) = message.into_parts();
+    pub(super) async fn exchange(&mut self, message: Message) -> Result<response::Parts, NoAnswer> {
+        let Message { head, body } = message;
         let told = match body.size_hint().exact() {
             Some(0) => Told::Nothing,
             Some(length) => Told::Length(length),
@@ -104,7 +104,7 @@ impl Http1 {
         // before any of a body that could not be sent again
         if let Poll::Ready(Err(error)) = poll_fn(|cx| Poll::Ready(self.link.poll_flush(cx))).await {
             return Err(match self.link.is_untouched() {
-                true => NoAnswer::Unsent(Box::new(Request::from_parts(head, body))),
+                true => NoAnswer::Unsent(Message { head, body }),
                 false => NoAnswer::Broken(Box::new(error)),
             });
         }

@@ -160,7 +160,7 @@ async fn a_connection_of_a_session_that_has_ended_neither_stays_nor_comes_back()
     let shelf = Shelf::new().await;
     let under_way = shelf.sender().await;
     shelf.pool.put(&shelf.key(), shelf.sender().await);
-    shelf.session.ended().cancel();
+    shelf.session.ended.end();
     shelf.pool.end_session(shelf.session.id());
     assert!(!shelf.pool.has(&shelf.key()));
     shelf.pool.put(&shelf.key(), under_way);

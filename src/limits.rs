@@ -294,8 +294,8 @@ pub const CONTROL_ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 /// A daemon in the background answers within this time: the first start makes keys and a database.
 pub const DAEMON_START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Between two looks whether the daemon answers, or is gone.
-pub const DAEMON_POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Between two looks whether the daemon answers, or is gone: short beside what its start takes.
+pub const DAEMON_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// When our daemon gave way to one that another `run` started a moment ago, that one answers within this time.
 pub const DAEMON_RIVAL_GRACE: Duration = Duration::from_millis(500);

@@ -156,7 +156,7 @@ pub(super) fn read_tail(folder: &Path, name: &FileName, length: u64) -> io::Resu
 
 /// Puts `bytes` in the place of the file `name`, as a whole or not at all.
 pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let beside = folder.join(format!(".{name}.new"));
+    let beside = folder.join(format!("{name}.new"));
     match std::fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -78,9 +78,17 @@ enum Check {
 }
 
 /// Lists, follows or verifies the ledger in `folder`.
-pub fn run(args: AuditArgs, folder: &Path, clock: &dyn Clock, output: &mut Output) -> Result<Exit, Failure> {
+///
+/// `keys` is where the ledger's key lives, and beside it the last head that it signed.
+pub fn run(
+    args: AuditArgs,
+    folder: &Path,
+    keys: &Path,
+    clock: &dyn Clock,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
     if let Some(Check::Verify { json, key }) = &args.check {
-        return check(folder, key.as_deref(), *json, output);
+        return check(folder, keys, key.as_deref(), *json, output);
     }
     let filter = Filter {
         since: args.since.as_deref().map(|text| since::parse(text, clock.now(), &TimeZone::system())).transpose()?,
@@ -175,14 +183,14 @@ fn interrupted() -> io::Result<mpsc::Receiver<()>> {
     Ok(told)
 }
 
-fn check(folder: &Path, key: Option<&Path>, json: bool, output: &mut Output) -> Result<Exit, Failure> {
+fn check(folder: &Path, keys: &Path, key: Option<&Path>, json: bool, output: &mut Output) -> Result<Exit, Failure> {
     let key = match key {
         None => None,
         Some(path) => Some(PublicKey::read(path).map_err(|error| {
             Failure::new(Exit::Usage, format!("`{}` is not a ledger's public key", path.display())).caused_by(&error)
         })?),
     };
-    let report = verify(folder, key).map_err(|error| unreadable(folder, &error))?;
+    let report = verify(folder, key, keys).map_err(|error| unreadable(folder, &error))?;
     let whole = report.fault.is_none();
     if json {
         let fault = report.fault.as_ref().map(|fault| {
@@ -193,6 +201,7 @@ fn check(folder: &Path, key: Option<&Path>, json: bool, output: &mut Output) -> 
         output.data(serde_json::json!({
             "whole": whole, "lines": report.lines, "files": report.files, "days": report.days,
             "signatures": report.signatures, "seq": report.head.seq(), "head": report.head.hash(), "fault": fault,
+            "told": report.told,
         }));
     } else {
         let (lines, days, signatures) = (report.lines, report.days, report.signatures);
@@ -202,6 +211,7 @@ fn check(folder: &Path, key: Option<&Path>, json: bool, output: &mut Output) -> 
             (counted(lines, "line"), counted(days, "day"), counted(signatures, "signature"));
         output.data(format_args!("{what}: {lines}, {days}, {signatures}"));
         output.data(format_args!("head: {} sha256:{}", report.head.seq(), report.head.hash()));
+        report.told.iter().for_each(|told| output.data(format_args!("found at a start: {told}")));
     }
     let Some(fault) = report.fault else { return Ok(Exit::Done) };
     let word = fault.tampering.as_str();

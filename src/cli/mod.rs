@@ -132,7 +132,7 @@ impl Command {
             Self::Sessions(args) => waiting(daemon_control::sessions(args, &surroundings, output)),
             Self::Audit(args) => {
                 let folder = ledger_folder(&surroundings);
-                audit::run(args, &folder, &SystemClock::new(), output)
+                audit::run(args, &folder, &surroundings.paths.ca_folder(), &SystemClock::new(), output)
             }
             Self::Init(args) => init::run(&args, &surroundings.paths, output),
             Self::Config(args) => {

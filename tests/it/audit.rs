@@ -129,6 +129,19 @@ async fn a_ledger_that_lost_its_end_is_found_out_by_its_signed_head() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_was_deleted_whole_is_missed_for_ever() {
+    let (mut world, file) = with_requests(2).await;
+    fs::remove_file(&file).unwrap();
+    fs::remove_file(world.home().join("state/audit/head.json")).unwrap();
+    assert!(verify(&world).await.expect(1).stderr.contains("(truncated)"));
+    world.start_daemon().await;
+    assert!(world.said().contains("the ledger is gone"), "{}", world.said());
+    let outcome = verify(&world).await.expect(1);
+    assert!(outcome.stdout.contains("found at a start: "), "{outcome:?}");
+    assert!(outcome.stderr.contains("were removed"), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_torn_tail_is_sealed_at_the_next_start() {
     let (mut world, file) = with_requests(2).await;
     let mut text = fs::read_to_string(&file).unwrap();

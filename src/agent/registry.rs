@@ -104,6 +104,17 @@ pub enum Ending {
     Stopping,
 }
 
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "its command ended",
+            Self::CallerLost => "its `run` is gone",
+            Self::Revoked => "it was ended",
+            Self::Stopping => "the daemon stops",
+        })
+    }
+}
+
 impl Registry {
     /// An empty one. Clients without a session are nobody.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
@@ -231,7 +242,7 @@ pub const ANONYMOUS: &str = "anonymous";
 
 fn end(session: &Session, why: Ending) {
     session.ended.cancel();
-    tracing::info!(session = %session.id(), agent = %session.agent(), why = ?why, "session ended");
+    tracing::info!(session = %session.id(), agent = %session.agent(), %why, "session ended");
 }
 
 #[cfg(test)]

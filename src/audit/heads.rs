@@ -43,7 +43,7 @@ impl HeadFiles {
 
     /// Puts `head` in the place of the one before. The ledger must have its line already.
     pub fn write(&self, head: &SignedHead) -> io::Result<()> {
-        head.write(&self.ledger, BESIDE_THE_LEDGER).and_then(|()| head.write(&self.keys, &self.name))
+        head.write(&self.ledger, BESIDE_THE_LEDGER).and_then(|()| head.write_soon(&self.keys, &self.name))
     }
 
     /// What stands beside the ledger.
@@ -69,6 +69,8 @@ impl Kept {
     fn read(folder: &Path, name: &str, key: &PublicKey) -> Self {
         match SignedHead::read(folder, name) {
             Ok(None) => Self::Nothing,
+            // as a power cut leaves it; whoever could empty it could remove it
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && name != BESIDE_THE_LEDGER => Self::Nothing,
             Ok(Some(signed)) => signed.vouched(key).map_or(Self::Foreign, Self::Vouched),
             Err(_) => Self::Unreadable,
         }

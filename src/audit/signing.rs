@@ -161,6 +161,11 @@ impl SignedHead {
         folder::replace(folder, name, &serde_json::to_vec(self)?)
     }
 
+    /// The same without waiting for the disk.
+    pub fn write_soon(&self, folder: &Path, name: &str) -> io::Result<()> {
+        folder::replace_soon(folder, name, &serde_json::to_vec(self)?)
+    }
+
     /// The last one that was written; none when there is none.
     pub fn read(folder: &Path, name: &str) -> io::Result<Option<Self>> {
         let file = match folder::open_to_read(&folder.join(name)) {
@@ -170,6 +175,9 @@ impl SignedHead {
         };
         let mut text = Vec::new();
         file.take(KEY_BYTES_MAX).read_to_end(&mut text)?;
+        if text.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         Ok(Some(serde_json::from_slice(&text)?))
     }
 }

@@ -24,6 +24,7 @@ use crate::cli::Output;
 use crate::cli::since;
 use crate::cli::table::Table;
 use crate::limits::LEDGER_FOLLOW_POLL;
+use crate::limits::LEDGER_FOLLOW_ROWS;
 use crate::limits::LEDGER_ROWS_MAX;
 use crate::model::Clock;
 
@@ -58,7 +59,7 @@ pub struct AuditArgs {
     /// Also CONNECT requests that valetkey opened; the requests inside have records of their own.
     #[arg(long)]
     all: bool,
-    /// Go on showing requests as they are completed.
+    /// Show the last records, and go on with requests as they are completed.
     #[arg(short, long)]
     follow: bool,
 }
@@ -116,12 +117,13 @@ fn list(
     folder: &Path,
     output: &mut Output,
 ) -> Result<(), Failure> {
+    let rows_max = if follow { LEDGER_FOLLOW_ROWS } else { LEDGER_ROWS_MAX };
     let (mut rows, mut left_out) = (VecDeque::new(), 0_u64);
     let read = records.read(|record| {
         rows.push_back(record);
-        if rows.len() > LEDGER_ROWS_MAX {
+        if rows.len() > rows_max {
             rows.pop_front();
-            left_out += 1;
+            left_out += u64::from(!follow);
         }
     });
     read.map_err(|error| unreadable(folder, &error))?;
@@ -158,7 +160,9 @@ fn follow(
 ) -> Result<(), Failure> {
     let interrupted =
         interrupted().map_err(|error| Failure::new(Exit::Refused, "can't follow the ledger").caused_by(&error))?;
-    while !output.is_closed() && interrupted.recv_timeout(LEDGER_FOLLOW_POLL) == Err(mpsc::RecvTimeoutError::Timeout) {
+    while !output.reader_is_gone()
+        && interrupted.recv_timeout(LEDGER_FOLLOW_POLL) == Err(mpsc::RecvTimeoutError::Timeout)
+    {
         let mut rows = Vec::new();
         records.read(|record| rows.push(record)).map_err(|error| unreadable(folder, &error))?;
         if json {

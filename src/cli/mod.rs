@@ -175,6 +175,9 @@ fn surroundings(environment: Environment) -> Result<Surroundings, Failure> {
         Failure::new(Exit::Configuration, "there is no home folder for configuration and state")
             .hint("set HOME, or VALETKEY_HOME to an absolute path")
     })?;
+    if environment.get("VALETKEY_HOME").is_some() {
+        crate::os::refuse_writable(paths.config_folder())?;
+    }
     Ok(Surroundings { environment, paths })
 }
 

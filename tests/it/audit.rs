@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::Value;
+use tokio::io::AsyncBufReadExt as _;
 
 use crate::world::Outcome;
 use crate::world::UP;
@@ -218,8 +219,6 @@ async fn a_path_cannot_colour_or_turn_the_terminal() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_are_followed_as_they_come() {
-    use tokio::io::AsyncBufReadExt as _;
-
     let up = Upstream::h1().await;
     let world = World::usual(&up).await;
     let session = world.session("claude").await;
@@ -238,4 +237,25 @@ async fn records_are_followed_as_they_come() {
         let line = crate::world::within("a followed record", lines.next_line()).await.unwrap().unwrap();
         assert!(line.contains(&path), "{line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn following_begins_with_the_last_records_and_ends_with_its_reader() {
+    let (world, _) = with_requests(25).await;
+    let mut following = tokio::process::Command::new(env!("CARGO_BIN_EXE_valetkey"))
+        .args(["audit", "-f", "--json"])
+        .env("VALETKEY_HOME", world.home())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = tokio::io::BufReader::new(following.stdout.take().unwrap()).lines();
+    for number in 5..25 {
+        let line = crate::world::within("one of the last records", lines.next_line()).await.unwrap().unwrap();
+        assert!(line.contains(&format!("/echo/{number}\"")), "{number}: {line}");
+    }
+    drop(lines);
+    // nothing more comes: it has to notice by itself
+    assert!(crate::world::within("its end", following.wait()).await.unwrap().success());
 }

@@ -206,6 +206,9 @@ pub const LEDGER_ROWS_MAX: usize = 100_000;
 /// Decisions that a reader holds while their completion is outstanding.
 pub const LEDGER_OPEN_ROWS_MAX: usize = 100_000;
 
+/// `valetkey audit -f` begins with so many of the last records.
+pub const LEDGER_FOLLOW_ROWS: usize = 20;
+
 /// `valetkey audit -f` looks for new lines this often.
 pub const LEDGER_FOLLOW_POLL: Duration = Duration::from_millis(200);
 // --- credential: what a token endpoint may cost, and what one may cost us ---------------------------
@@ -294,11 +297,14 @@ pub const CONTROL_ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 /// A daemon in the background answers within this time: the first start makes keys and a database.
 pub const DAEMON_START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Between two looks whether the daemon answers, or is gone.
-pub const DAEMON_POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Between two looks whether the daemon answers, or is gone: short beside what its start takes.
+pub const DAEMON_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// When our daemon gave way to one that another `run` started a moment ago, that one answers within this time.
 pub const DAEMON_RIVAL_GRACE: Duration = Duration::from_millis(500);
+
+/// `stop` says what it waits for when it waits longer than this.
+pub const DAEMON_STOP_QUIET: Duration = Duration::from_millis(300);
 
 /// `stop` waits this long: the drain has a bound of its own, which is shorter.
 pub const DAEMON_STOP_TIMEOUT: Duration = Duration::from_secs(20);

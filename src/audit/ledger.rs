@@ -118,7 +118,7 @@ impl Ledger {
         let signed = written.and_then(|_| {
             let Some(pen) = lead.pen() else { return Ok(()) };
             pen.sign(now)?;
-            pen.vouch(now).write(&pen.folder)?;
+            pen.heads.write(&pen.vouch(now))?;
             if pen.durability == Durability::Disk { pen.file.sync_data() } else { Ok(()) }
         });
         lead.finish();

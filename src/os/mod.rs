@@ -27,6 +27,7 @@ pub use folder::NotPrivate;
 pub use folder::may_execute;
 pub use folder::private_append;
 pub use folder::private_folder;
+pub use folder::refuse_writable;
 pub use folder::replace_private;
 pub use harden::NotHardened;
 pub use harden::descriptors;

@@ -150,7 +150,7 @@ impl Bench {
     }
 
     fn verify(&self) -> Report {
-        verify(&self.folder(), None).unwrap()
+        verify(&self.folder(), None, &self.settings().key_folder).unwrap()
     }
 
     fn records(&self, filter: Filter) -> (Vec<Record>, usize) {

@@ -395,6 +395,36 @@ pub const ZONE_BODY_BYTES_MAX: usize = 64 * 1024;
 /// A query waits this long for the one connection, or for another process that holds the database.
 pub const ZONE_STORE_WAIT: Duration = Duration::from_secs(5);
 
+/// Connections to a zone that runs alone; more are closed at once.
+pub const ZONE_CONNECTIONS_MAX: usize = 4096;
+
+/// How often a replica looks whether another one rotated the signing key.
+pub const ZONE_KEYS_LOOK: Duration = Duration::from_secs(30);
+
+/// What a page of a list has when nothing is said.
+pub const ZONE_PAGE_DEFAULT: u32 = 100;
+
+/// The most that a page of a list may have.
+pub const ZONE_PAGE_MAX: u32 = 1000;
+
+/// A body of the management API; the largest holds a policy or a secret.
+pub const ZONE_MANAGEMENT_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// How exactly the last use of an API token is known: to write it down at each would cost a write per request.
+pub const ZONE_LAST_USE_STEP: Duration = Duration::from_secs(60);
+
+/// A service account's token. Clients ask for one per run.
+pub const ZONE_SERVICE_ACCOUNT_TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// Connections to PostgreSQL. A query takes a millisecond and a server has a hundred to give to all its replicas.
+pub const ZONE_POSTGRES_CONNECTIONS_MAX: u32 = 16;
+
+/// A connection to PostgreSQL that lay still for longer is asked whether it is alive before it is used.
+pub const ZONE_POSTGRES_IDLE_UNCHECKED: Duration = Duration::from_secs(1);
+
+/// What a client is told to wait, in seconds, when the database is away.
+pub const ZONE_RETRY_AFTER_S: &str = "5";
+
 /// How long a token for a resource lives when the resource does not say.
 pub const ZONE_TOKEN_LIFETIME: Duration = Duration::from_secs(600);
 

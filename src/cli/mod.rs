@@ -27,7 +27,9 @@ mod reach;
 mod run;
 mod since;
 mod table;
+mod token;
 mod version;
+mod zone;
 
 pub use daemon::DaemonStart;
 pub use daemon::LogFormat;
@@ -110,6 +112,9 @@ enum Command {
     Init(init::InitArgs),
     Config(config::ConfigArgs),
     Ca(ca::CaArgs),
+    // --- the zone ------------------------------------------------------------------------------------
+    Zone(zone::ZoneArgs),
+    Token(token::TokenArgs),
     // --- the daemon ----------------------------------------------------------------------------------
     Daemon(daemon::DaemonArgs),
     Reload(daemon_control::ReloadArgs),
@@ -140,6 +145,8 @@ impl Command {
                 config::run(&args, &read, &surroundings.paths, output)
             }
             Self::Ca(args) => ca::run(args, &surroundings.paths.ca_folder(), output),
+            Self::Zone(args) => zone::run(args, &surroundings, output),
+            Self::Token(args) => waiting(token::run(args, &surroundings, output)),
             Self::Daemon(args) => daemon::run(args, surroundings, run_daemon),
             Self::Reload(args) => waiting(daemon_control::reload(args, &surroundings, output)),
             Self::Stop(args) => waiting(daemon_control::stop(args, &surroundings, output)),

@@ -62,7 +62,8 @@ pub(super) async fn open_zone(
 ) -> Result<Option<zone::Zone>, Failure> {
     let config::Zone::Embedded { .. } = config.zone else { return Ok(None) };
     let settings = zone::Settings {
-        database: surroundings.paths.zone_database(),
+        sealing_key: surroundings.paths.zone_database().with_extension("seal"),
+        database: zone::Database::Sqlite(surroundings.paths.zone_database()),
         issuer: issuer.to_owned(),
         owner: user.clone(),
         resources: declared(resources),

@@ -6,7 +6,7 @@ use crate::cli::LogFormat;
 use crate::os::Environment;
 
 /// `VALETKEY_LOG` selects, as tracing-subscriber's directives do; `info` without it.
-pub(super) fn start(format: LogFormat, environment: &Environment) {
+pub(crate) fn start(format: LogFormat, environment: &Environment) {
     let directives = environment.text("VALETKEY_LOG").unwrap_or("info,hyper=warn,rustls=warn,sqlx=warn");
     let filter = EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);

@@ -36,6 +36,8 @@ use crate::limits;
 use crate::os;
 use crate::os::systemd;
 
+pub(crate) use self::log::start as start_log;
+
 /// Runs the daemon until it is told to stop.
 ///
 /// # Errors

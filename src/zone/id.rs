@@ -8,7 +8,7 @@ use crate::os::random;
 macro_rules! id {
     ($(#[$doc:meta])* $type:ident, $prefix:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub(in crate::zone) struct $type(String);
 
         impl $type {
@@ -47,6 +47,14 @@ id!(
 id!(
     /// A sign-in of a user; the family of its refresh tokens.
     SignInId, ""
+);
+id!(
+    /// A zone.
+    ZoneId, ""
+);
+id!(
+    /// Whatever has no type of its own: a row that only the management API speaks of.
+    RowId, ""
 );
 
 /// A token's own id: a UUID of version 7 (RFC 9562 §5.7), which sorts by time.

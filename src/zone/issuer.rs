@@ -85,6 +85,23 @@ impl Issuer {
         &self.url
     }
 
+    /// The address of a zone of this database: the home zone's is the issuer's own, another's a name below it, as a
+    /// cookie or a CORS rule of one zone must not reach the next.
+    pub(in crate::zone) fn url_of(&self, zone: &str, is_home: bool) -> String {
+        if is_home {
+            return self.url.clone();
+        }
+        let (scheme, authority) = self.url.split_once("://").unwrap_or(("http", self.url.as_str()));
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => (host, format!(":{port}")),
+            _ => (authority, String::new()),
+        };
+        // An address has no names below it; localhost has (RFC 6761 §6.3).
+        let is_address = host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok();
+        let host = if is_address { "localhost" } else { host };
+        format!("{scheme}://{zone}.{host}{port}")
+    }
+
     /// Reads a user's session token of this zone.
     pub(in crate::zone) fn read_session(&self, token: &str) -> Result<Session, Refused> {
         self.verifier.verify(token, self.keyring.keys().verifying())
@@ -140,7 +157,7 @@ impl Issuer {
             sub: client.id.as_str(),
             sub_profile: "app",
             aud: "",
-            client_id: client.id.as_str(),
+            client_id: &client.client_id,
             client_name: &client.name,
             preferred_username: None,
             scope: None,

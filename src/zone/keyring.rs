@@ -1,10 +1,12 @@
 //! The signing keys: one that signs, and those before it that may still be asked for.
 //!
-//! The private key lives in a file of its own (0600) beside the database and never in it: databases are copied,
-//! dumped and sent around with questions, and a copy must not be able to sign. Sealing it in the database would need
-//! a key beside the database again. A retired key's private half is gone with the file that it was in.
+//! They are in the database, so that every replica signs with the same one, and the private half is sealed (see
+//! `seal`), so that a copy of the database can't sign. A retired key's private half is gone.
+//!
+//! A replica learns of another's rotation when it is asked for the JWKS, when it meets a key that it does not know, and
+//! every now and then. Until then it signs with the retired key, which is in every JWKS for longer than its tokens live.
 
-use std::io;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,20 +24,24 @@ use crate::limits::ZONE_TOKEN_LIFETIME_MAX;
 use crate::model::Secret;
 use crate::model::Timestamp;
 use crate::zone::private_file;
+use crate::zone::seal::Seal;
+use crate::zone::seal::SealFailed;
+use crate::zone::store::CurrentKey;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
+use crate::zone::store::Succession;
 
-/// The zone's keys; read without a lock, changed by `rotate` only.
+/// The zone's keys; read without a lock.
 pub(in crate::zone) struct Keyring {
-    file: PathBuf,
+    seal: Arc<Seal>,
     keys: ArcSwap<Keys>,
-    /// One rotation at a time: two at once would lose the key of the first.
+    /// One rotation at a time: a key that is made in vain takes a while.
     rotation: Semaphore,
 }
 
 /// One moment's keys.
 pub(in crate::zone) struct Keys {
-    signing: SigningKey,
+    signing: Arc<SigningKey>,
     retired: Vec<(Jwk, Timestamp)>,
     verifying: KeySet,
 }
@@ -43,22 +49,12 @@ pub(in crate::zone) struct Keys {
 /// The signing key is not to be had.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyringFailed {
-    /// The file can't be read or written, or is open to others.
-    #[error("can't use the zone's signing key `{}`", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file holds something else.
-    #[error("`{}` does not hold the zone's signing key", path.display())]
-    Content {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: KeyNotUsable,
-    },
+    /// The sealing key is not to be had, or is another one.
+    #[error(transparent)]
+    Seal(#[from] SealFailed),
+    /// A file or row holds something else.
+    #[error("what should be the zone's signing key is none")]
+    Content(#[source] KeyNotUsable),
     /// No key could be made.
     #[error("no signing key could be made")]
     Generation,
@@ -71,29 +67,31 @@ impl KeyringFailed {
     /// What to do about it, where there is something.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::File { .. } => Some("make it a file of your own: chmod 600, in a folder that you may write"),
-            Self::Content { .. } => Some("move it away: a new key is made at the next start, and old tokens end"),
-            Self::Generation | Self::Store(_) => None,
+            Self::Seal(failed) => failed.hint(),
+            Self::Content(_) | Self::Generation | Self::Store(_) => None,
         }
     }
 }
 
 impl Keyring {
-    /// Reads the key from `file`, or makes one on first start.
-    pub(in crate::zone) async fn open(file: PathBuf, store: &Store, now: Timestamp) -> Result<Self, KeyringFailed> {
-        let unreadable = |source| KeyringFailed::File { path: file.clone(), source };
-        let signing = match private_file::read(&file).map_err(unreadable)?.map(Secret::new) {
-            Some(der) => {
-                SigningKey::from_pkcs8(&der).map_err(|source| KeyringFailed::Content { path: file.clone(), source })?
-            }
-            None => {
-                let made = generate().await?;
-                keep(&file, &made)?;
-                made
-            }
-        };
-        let keys = Keys::new(signing, store.retired_keys(now).await?);
-        Ok(Self { file, keys: ArcSwap::from_pointee(keys), rotation: Semaphore::new(1) })
+    /// Reads the keys of the store's zone. On first start the signing key is made, or taken over from `earlier`: the
+    /// file beside a personal zone's database where an earlier version kept it.
+    pub(in crate::zone) async fn open(
+        seal: Arc<Seal>,
+        earlier: Option<&Path>,
+        store: &Store,
+        now: Timestamp,
+    ) -> Result<Self, KeyringFailed> {
+        if store.current_key().await?.is_none() {
+            let made = match earlier.map(take_over).transpose()?.flatten() {
+                Some(key) => key,
+                None => generate().await?,
+            };
+            // Overtaken by another replica's first start: then there is a key, and it is the one.
+            let _ = succeed(&seal, store, None, &made, now).await?;
+        }
+        let keys = read(&seal, store, None, now).await?;
+        Ok(Self { seal, keys: ArcSwap::from_pointee(keys), rotation: Semaphore::new(1) })
     }
 
     /// The keys of this moment.
@@ -101,21 +99,33 @@ impl Keyring {
         self.keys.load_full()
     }
 
+    /// What seals the keys, and everything else that this database must not show.
+    pub(in crate::zone) fn seal(&self) -> &Seal {
+        &self.seal
+    }
+
+    /// Looks whether another replica changed the keys.
+    pub(in crate::zone) async fn refresh(&self, store: &Store, now: Timestamp) -> Result<Arc<Keys>, KeyringFailed> {
+        let keys = Arc::new(read(&self.seal, store, Some(&self.keys()), now).await?);
+        self.keys.store(Arc::clone(&keys));
+        Ok(keys)
+    }
+
     /// Makes a new key and signs with it from now on. A verifier that does not know it yet fetches the JWKS again.
     pub(in crate::zone) async fn rotate(&self, store: &Store, now: Timestamp) -> Result<(), KeyringFailed> {
         let _turn = self.rotation.acquire().await.map_err(|_| KeyringFailed::Generation)?;
         let made = generate().await?;
-        // The old key is remembered before the new one takes its file: a crash between the two loses nothing.
-        let dies_at = now.after(ZONE_TOKEN_LIFETIME_MAX).after(JWT_LEEWAY);
-        store.retire_key(self.keys().signing.public(), dies_at).await?;
-        keep(&self.file, &made)?;
-        self.keys.store(Arc::new(Keys::new(made, store.retired_keys(now).await?)));
+        let predecessor = self.refresh(store, now).await?;
+        if succeed(&self.seal, store, Some(predecessor.signing.kid()), &made, now).await? == Succession::Overtaken {
+            tracing::info!("another replica rotated the signing key at the same moment");
+        }
+        self.refresh(store, now).await?;
         Ok(())
     }
 }
 
 impl Keys {
-    fn new(signing: SigningKey, retired: Vec<(Jwk, Timestamp)>) -> Self {
+    fn new(signing: Arc<SigningKey>, retired: Vec<(Jwk, Timestamp)>) -> Self {
         let public = std::iter::once(signing.public()).chain(retired.iter().map(|(key, _)| key));
         let verifying = KeySet::from_jwks(&Jwks::of(public));
         Self { signing, retired, verifying }
@@ -139,13 +149,44 @@ impl Keys {
     }
 }
 
+async fn read(seal: &Seal, store: &Store, known: Option<&Keys>, now: Timestamp) -> Result<Keys, KeyringFailed> {
+    let CurrentKey { kid, sealed } = store.current_key().await?.ok_or(KeyringFailed::Generation)?;
+    let signing = match known.filter(|known| known.signing.kid() == kid) {
+        Some(known) => Arc::clone(&known.signing),
+        None => {
+            let der = seal.unseal(&row(&kid), &sealed)?;
+            Arc::new(SigningKey::from_pkcs8(&der).map_err(KeyringFailed::Content)?)
+        }
+    };
+    Ok(Keys::new(signing, store.retired_keys(now).await?))
+}
+
+async fn succeed(
+    seal: &Seal,
+    store: &Store,
+    predecessor: Option<&str>,
+    key: &SigningKey,
+    now: Timestamp,
+) -> Result<Succession, KeyringFailed> {
+    let der = key.to_pkcs8().map_err(|_| KeyringFailed::Generation)?;
+    let sealed = seal.seal(&row(key.kid()), &der)?;
+    let dies_at = now.after(ZONE_TOKEN_LIFETIME_MAX).after(JWT_LEEWAY);
+    Ok(store.succeed_key(predecessor, key.public(), &sealed, dies_at, now).await?)
+}
+
+fn row(kid: &str) -> String {
+    format!("signing_keys/{kid}")
+}
+
 /// Off the runtime's threads: finding two primes takes a while.
 async fn generate() -> Result<SigningKey, KeyringFailed> {
     let made = spawn_blocking(SigningKey::generate).await;
     made.map_err(|_| KeyringFailed::Generation)?.map_err(|_| KeyringFailed::Generation)
 }
 
-fn keep(file: &std::path::Path, key: &SigningKey) -> Result<(), KeyringFailed> {
-    let der = key.to_pkcs8().map_err(|_| KeyringFailed::Generation)?;
-    private_file::replace(file, der.expose()).map_err(|source| KeyringFailed::File { path: file.to_owned(), source })
+/// The key of an earlier version's file, which is of no more use afterwards.
+fn take_over(file: &Path) -> Result<Option<SigningKey>, KeyringFailed> {
+    let failed = |source| SealFailed::File { path: PathBuf::from(file), source };
+    let Some(der) = private_file::read(file).map_err(failed)? else { return Ok(None) };
+    SigningKey::from_pkcs8(&Secret::new(der)).map(Some).map_err(KeyringFailed::Content)
 }

@@ -8,18 +8,31 @@
 //! it issues no token for a resource or a scope that was not declared, and none in a user's name without the
 //! user's grant.
 
+mod api_token;
 mod id;
 mod issuer;
 mod keyring;
+mod management;
 mod oauth;
 mod opaque;
 mod private_file;
+mod seal;
+mod server;
+mod slug;
 mod store;
+mod tokens;
 #[allow(clippy::module_inception, reason = "the folder's noun has a file of its own")]
 mod zone;
 
 pub use self::keyring::KeyringFailed;
+pub use self::seal::SealFailed;
+pub use self::store::Database;
+pub use self::store::NoDatabase;
 pub use self::store::StoreFailed;
+pub use self::tokens::ApiTokens;
+pub use self::tokens::ListedToken;
+pub use self::tokens::NewToken;
+pub use self::tokens::TokenFailed;
 pub use self::zone::DeclaredResource;
 pub use self::zone::Error;
 pub use self::zone::Settings;
@@ -27,4 +40,9 @@ pub use self::zone::SignIn;
 pub use self::zone::Zone;
 
 #[cfg(test)]
-mod tests;
+#[allow(clippy::duplicate_mod, reason = "every test runs on both databases")]
+#[path = "tests/mod.rs"]
+mod on_postgres;
+#[cfg(test)]
+#[path = "tests/mod.rs"]
+mod on_sqlite;

@@ -28,4 +28,5 @@ mod readme;
 mod refusals;
 mod tidy;
 mod world;
+mod zone_alone;
 mod zone_oauth;

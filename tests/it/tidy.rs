@@ -40,6 +40,7 @@ const STEPS: &[&str] = &["agent", "resource", "policy", "credential", "upstream"
 const DOORS: &[(&str, &[&str])] = &[
     ("cedar_policy", &["policy"]),
     ("sqlx", &["zone"]),
+    ("utoipa", &["zone"]),
     ("rcgen", &["tls"]),
     ("clap", &["cli"]),
     ("jsonwebtoken", &["jose"]),
@@ -56,6 +57,7 @@ const EXPOSE: &[&str] = &[
     "agent/held.rs",
     "agent/registry.rs",
     "cli/run.rs",
+    "cli/token.rs",
     "credential/answer.rs",
     "credential/endpoint.rs",
     "credential/secret_source.rs",
@@ -71,11 +73,14 @@ const EXPOSE: &[&str] = &[
     "os/keychain.rs",
     "upstream/rewrite.rs",
     "upstream/via.rs",
-    "zone/keyring.rs",
+    "zone/management/credentials.rs",
+    "zone/management/secrets.rs",
     "zone/oauth/answer.rs",
     "zone/oauth/client.rs",
     "zone/oauth/registration.rs",
     "zone/opaque.rs",
+    "zone/seal.rs",
+    "zone/store/database.rs",
 ];
 
 /// A file of `src/`: its path below it, and its text before the first `#[cfg(test)]`.
@@ -321,8 +326,9 @@ fn names_are_nouns_of_the_house() {
 
 #[test]
 fn files_are_short() {
-    let mut lengths: Vec<(usize, String)> =
-        sources().into_iter().map(|source| (source.code.lines().count(), source.path)).collect();
+    // The limits are a table, and belong in one place.
+    let files = sources().into_iter().filter(|source| source.path != "limits.rs");
+    let mut lengths: Vec<(usize, String)> = files.map(|source| (source.code.lines().count(), source.path)).collect();
     lengths.sort();
     let median = lengths[lengths.len() / 2].0;
     let long: Vec<String> = lengths

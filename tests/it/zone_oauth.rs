@@ -52,7 +52,8 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
         let settings = zone::Settings {
-            database: folder.path().join("state/zone.db"),
+            database: valetkey::zone::Database::Sqlite(folder.path().join("state/zone.db")),
+            sealing_key: folder.path().join("state/zone.seal"),
             issuer: issuer.clone(),
             owner: UserName::parse("ada").unwrap(),
             resources: vec![resource(WHOAMI), resource(OTHER)],

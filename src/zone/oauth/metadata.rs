@@ -31,8 +31,13 @@ pub(super) async fn document(State(issuer): State<Arc<Issuer>>) -> impl IntoResp
     ([(CACHE_CONTROL, "public, max-age=300")], Json(document))
 }
 
-/// The public keys.
+/// The public keys, another replica's newest among them. While the database is away, those that were known last.
 pub(super) async fn jwks(State(issuer): State<Arc<Issuer>>) -> impl IntoResponse {
-    let jwks = issuer.keyring.keys().jwks(issuer.clock.now());
+    let now = issuer.clock.now();
+    let keys = issuer.keyring.refresh(&issuer.store, now).await.unwrap_or_else(|failed| {
+        tracing::warn!(error = &failed as &dyn std::error::Error, "the keys could not be read anew");
+        issuer.keyring.keys()
+    });
+    let jwks = keys.jwks(now);
     ([(CACHE_CONTROL, "public, max-age=300")], Json(jwks))
 }

@@ -5,12 +5,14 @@ use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::http::header::PRAGMA;
+use axum::http::header::RETRY_AFTER;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use serde_json::json;
 
 use crate::jose::NotSigned;
+use crate::limits::ZONE_RETRY_AFTER_S;
 use crate::zone::store::StoreFailed;
 
 /// A refusal: status, code and a sentence. The sentence is fixed text; nothing of the request is in it.
@@ -91,6 +93,12 @@ impl Refusal {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, ..refusal }
     }
 
+    /// The database is away; it may be back soon.
+    fn unavailable() -> Self {
+        let refusal = Self::bad("temporarily_unavailable", "The zone's database is away, try again soon");
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, ..refusal }
+    }
+
     /// The zone's own fault.
     fn server_error() -> Self {
         let refusal = Self::bad("server_error", "The zone failed, its log says why");
@@ -105,7 +113,12 @@ impl Refusal {
 impl From<StoreFailed> for Refusal {
     fn from(failed: StoreFailed) -> Self {
         tracing::error!(error = &failed as &dyn std::error::Error, "the zone could not answer");
-        Self::server_error()
+        match failed {
+            StoreFailed::Unavailable(_) => Self::unavailable(),
+            StoreFailed::Conflict(_) | StoreFailed::Query(_) | StoreFailed::Migration(_) | StoreFailed::Damaged(_) => {
+                Self::server_error()
+            }
+        }
     }
 }
 
@@ -120,6 +133,9 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = Json(json!({ "error": self.error, "error_description": self.description }));
         let mut response = (self.status, [(CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")], body).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(ZONE_RETRY_AFTER_S));
+        }
         if let Some(challenge) = self.challenge {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }

@@ -12,12 +12,15 @@ impl Store {
         user: &UserId,
         application: &ApplicationId,
     ) -> Result<bool, StoreFailed> {
-        let found: Option<i64> =
-            sqlx::query_scalar("SELECT created_at FROM grants WHERE user_id = $1 AND application_id = $2")
-                .bind(user.as_str())
-                .bind(application.as_str())
-                .fetch_optional(&self.pool)
-                .await?;
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT created_at FROM application_grants
+                 WHERE user_id = $1 AND application_id = $2 AND zone_id = $3",
+        )
+        .bind(user.as_str())
+        .bind(application.as_str())
+        .bind(self.zone.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
         Ok(found.is_some())
     }
 }

@@ -1,79 +1,94 @@
-//! What the zone remembers, on SQLite by sqlx: one file per noun.
+//! What the zone remembers, on SQLite or PostgreSQL by sqlx: one file per noun.
 //!
-//! Promises: no secret is written, only hashes; a change of several rows happens whole or not at all. One
-//! connection: the zone's work is small, and with a single one SQLite is never busy with us.
+//! Promises: no secret is written, only hashes, or sealed where it must be read again; a change of several rows happens
+//! whole or not at all; each query sees one zone's rows and no other's. The same SQL runs on both databases: parameters
+//! are `$1`, moments are milliseconds, yes is 1.
+//!
+//! A change begins with a statement that writes: on SQLite it takes the one writer's place at once, and on PostgreSQL
+//! the row's lock, so that of two changes to one row the second sees what the first did.
 
+mod api_tokens;
 mod applications;
+mod argument;
+mod conditions;
+mod database;
+mod dependencies;
+mod failure;
 mod grants;
 mod refresh_tokens;
 mod registration_tokens;
 mod resources;
-mod retired_keys;
 mod sign_ins;
+mod signing_keys;
+mod tables;
 mod users;
+mod window;
+mod zones;
 
-use std::path::Path;
-
-use sqlx::SqlitePool;
+use sqlx::AnyPool;
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::sqlite::SqliteJournalMode;
-use sqlx::sqlite::SqlitePoolOptions;
-use sqlx::sqlite::SqliteSynchronous;
 
+pub use self::database::Database;
+pub use self::database::NoDatabase;
+pub use self::failure::StoreFailed;
+
+pub(in crate::zone) use self::api_tokens::ApiTokenRow;
 pub(in crate::zone) use self::applications::Application;
 pub(in crate::zone) use self::applications::Kind;
+pub(in crate::zone) use self::argument::Argument;
+pub(in crate::zone) use self::conditions::Conditions;
 pub(in crate::zone) use self::refresh_tokens::Rotation;
 pub(in crate::zone) use self::resources::Resource;
+pub(in crate::zone) use self::signing_keys::CurrentKey;
+pub(in crate::zone) use self::signing_keys::Succession;
+pub(in crate::zone) use self::tables::Change;
+pub(in crate::zone) use self::tables::Column;
 pub(in crate::zone) use self::users::User;
+pub(in crate::zone) use self::window::Cursor;
+pub(in crate::zone) use self::window::From as PageFrom;
+pub(in crate::zone) use self::window::Listed;
+pub(in crate::zone) use self::window::Order;
+pub(in crate::zone) use self::window::Window;
 
 use crate::limits::ZONE_REFRESH_TOKEN_LIFETIME;
-use crate::limits::ZONE_STORE_WAIT;
 use crate::model::Timestamp;
+use crate::zone::id::ZoneId;
 
-/// The zone's database.
+/// One zone's part of the database. Cheap to clone, and to point at another zone.
+#[derive(Clone)]
 pub(in crate::zone) struct Store {
-    pool: SqlitePool,
-}
-
-/// The database did not do what was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreFailed {
-    /// A query failed.
-    #[error("the zone's database failed")]
-    Query(#[from] sqlx::Error),
-    /// The tables could not be brought up to date, for instance because a newer version made them.
-    #[error("the zone's database could not be brought up to date")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    pool: AnyPool,
+    zone: ZoneId,
 }
 
 impl Store {
-    /// Opens `database`, which exists (0600), and brings its tables up to date.
-    pub(in crate::zone) async fn open(database: &Path) -> Result<Self, StoreFailed> {
-        let options = SqliteConnectOptions::new()
-            .filename(database)
-            .create_if_missing(false)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(ZONE_STORE_WAIT);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(ZONE_STORE_WAIT)
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options)
-            .await?;
-        MIGRATIONS.run(&pool).await?;
-        Ok(Self { pool })
+    /// Opens `database`, brings its tables up to date, and looks at its home zone, made now if there is none.
+    pub(in crate::zone) async fn open(database: &Database, now: Timestamp) -> Result<Self, StoreFailed> {
+        let pool = database.connect().await?;
+        if let Err(failed) = MIGRATIONS.run(&pool).await {
+            // SQLite has no lock for it: another process may have been faster, and then nothing is left to do.
+            tracing::debug!(error = &failed as &dyn std::error::Error, "the tables are brought up to date once more");
+            MIGRATIONS.run(&pool).await?;
+        }
+        let zone = zones::welcome_home(&pool, now).await?;
+        Ok(Self { pool, zone })
     }
 
-    /// Forgets what can never be asked for again.
+    /// The same database, looking at another zone.
+    pub(in crate::zone) fn of(&self, zone: ZoneId) -> Self {
+        Self { pool: self.pool.clone(), zone }
+    }
+
+    /// The zone that this looks at.
+    pub(in crate::zone) fn zone(&self) -> &ZoneId {
+        &self.zone
+    }
+
+    /// Forgets what can never be asked for again, in all zones.
     pub(in crate::zone) async fn prune(&self, now: Timestamp) -> Result<(), StoreFailed> {
         let long_ended = now.before(ZONE_REFRESH_TOKEN_LIFETIME).as_millis();
         let mut change = self.pool.begin().await?;
-        sqlx::query("DELETE FROM retired_keys WHERE dies_at <= $1").bind(now.as_millis()).execute(&mut *change).await?;
+        sqlx::query("DELETE FROM signing_keys WHERE dies_at <= $1").bind(now.as_millis()).execute(&mut *change).await?;
         sqlx::query(
             "DELETE FROM refresh_tokens WHERE expires_at <= $1
              OR session_id IN (SELECT id FROM sessions WHERE ended_at <= $2)",
@@ -87,10 +102,26 @@ impl Store {
         Ok(())
     }
 
-    /// Finishes what is under way and closes the file.
+    /// Finishes what is under way and closes the connections.
     pub(in crate::zone) async fn close(&self) {
         self.pool.close().await;
     }
 }
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/zone/migrations");
+
+/// What only tests ask.
+#[cfg(test)]
+impl Store {
+    /// Changes the one row that the statement speaks of.
+    pub(in crate::zone) async fn execute(&self, sql: &'static str, argument: &str) {
+        let done = sqlx::query(sql).bind(argument).execute(&self.pool).await.unwrap();
+        assert_eq!(done.rows_affected(), 1);
+    }
+
+    /// All that the statement finds, as one text.
+    pub(in crate::zone) async fn dump(&self, sql: &'static str) -> String {
+        let rows: Vec<String> = sqlx::query_scalar(sql).fetch_all(&self.pool).await.unwrap();
+        rows.join(" ")
+    }
+}

@@ -11,7 +11,7 @@
 //! A thief who replays within the window gains one successor, and the sign-in ends as soon as the owner uses theirs.
 //! The thief would also need the client's secret.
 
-use sqlx::Sqlite;
+use sqlx::Any;
 use sqlx::Transaction;
 
 use crate::limits::ZONE_REFRESH_RETRY_WINDOW;
@@ -20,6 +20,7 @@ use crate::model::Timestamp;
 use crate::zone::id::ApplicationId;
 use crate::zone::id::SignInId;
 use crate::zone::id::UserId;
+use crate::zone::id::ZoneId;
 use crate::zone::opaque::Hash;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
@@ -55,7 +56,9 @@ impl Store {
     ) -> Result<Rotation, StoreFailed> {
         let mut change = self.pool.begin().await?;
         let fresh = claim(&mut change, presented, now).await?;
-        let Some(family) = find(&mut change, presented, application).await? else { return Ok(Rotation::Invalid) };
+        let Some(family) = find(&mut change, presented, application, &self.zone).await? else {
+            return Ok(Rotation::Invalid);
+        };
         if family.ended || family.expires_at <= now {
             return Ok(Rotation::Invalid);
         }
@@ -82,7 +85,7 @@ struct Family {
 
 /// Marks the token used; whether it was good until now. The first statement of the change writes, so that two
 /// rotations of one token can't both find it unused. Undone with the change when the token proves not to be valid.
-async fn claim(change: &mut Transaction<'_, Sqlite>, token: &Hash, now: Timestamp) -> Result<bool, StoreFailed> {
+async fn claim(change: &mut Transaction<'_, Any>, token: &Hash, now: Timestamp) -> Result<bool, StoreFailed> {
     let claimed = sqlx::query(
         "UPDATE refresh_tokens SET used_at = $1 WHERE hash = $2 AND used_at IS NULL AND replaced_at IS NULL",
     )
@@ -94,18 +97,20 @@ async fn claim(change: &mut Transaction<'_, Sqlite>, token: &Hash, now: Timestam
 }
 
 async fn find(
-    change: &mut Transaction<'_, Sqlite>,
+    change: &mut Transaction<'_, Any>,
     token: &Hash,
     application: &ApplicationId,
+    zone: &ZoneId,
 ) -> Result<Option<Family>, StoreFailed> {
     type Row = (String, String, Option<i64>, i64, Option<i64>, Option<i64>, Option<String>);
     let row: Option<Row> = sqlx::query_as(
         "SELECT s.user_id, s.id, s.ended_at, t.expires_at, t.used_at, t.replaced_at, t.successor
          FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id
-         WHERE t.hash = $1 AND s.application_id = $2",
+         WHERE t.hash = $1 AND s.application_id = $2 AND s.zone_id = $3",
     )
     .bind(token.as_str())
     .bind(application.as_str())
+    .bind(zone.as_str())
     .fetch_optional(&mut **change)
     .await?;
     Ok(row.map(|(user, sign_in, ended_at, expires_at, used_at, replaced_at, successor)| Family {
@@ -121,7 +126,7 @@ async fn find(
 
 /// Puts the unused successor of a retried token out of use; false when this is no retry.
 async fn retract_successor(
-    change: &mut Transaction<'_, Sqlite>,
+    change: &mut Transaction<'_, Any>,
     family: &Family,
     now: Timestamp,
 ) -> Result<bool, StoreFailed> {
@@ -142,7 +147,7 @@ async fn retract_successor(
 }
 
 async fn succeed(
-    change: &mut Transaction<'_, Sqlite>,
+    change: &mut Transaction<'_, Any>,
     token: &Hash,
     successor: &Hash,
     family: &Family,
@@ -159,11 +164,18 @@ async fn succeed(
         .bind(token.as_str())
         .execute(&mut **change)
         .await?;
+    // A sign-in lives as long as its last refresh token.
+    sqlx::query("UPDATE sessions SET expires_at = $1, updated_at = $2 WHERE id = $3")
+        .bind(now.after(ZONE_REFRESH_TOKEN_LIFETIME).as_millis())
+        .bind(now.as_millis())
+        .bind(family.sign_in.as_str())
+        .execute(&mut **change)
+        .await?;
     Ok(())
 }
 
-async fn end(change: &mut Transaction<'_, Sqlite>, sign_in: &SignInId, now: Timestamp) -> Result<(), StoreFailed> {
-    sqlx::query("UPDATE sessions SET ended_at = $1 WHERE id = $2")
+async fn end(change: &mut Transaction<'_, Any>, sign_in: &SignInId, now: Timestamp) -> Result<(), StoreFailed> {
+    sqlx::query("UPDATE sessions SET ended_at = $1, updated_at = $1 WHERE id = $2")
         .bind(now.as_millis())
         .bind(sign_in.as_str())
         .execute(&mut **change)

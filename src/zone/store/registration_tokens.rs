@@ -19,8 +19,9 @@ impl Store {
             .bind(user.as_str())
             .execute(&mut *change)
             .await?;
-        sqlx::query("INSERT INTO registration_tokens (hash, user_id, created_at) VALUES ($1, $2, $3)")
+        sqlx::query("INSERT INTO registration_tokens (hash, zone_id, user_id, created_at) VALUES ($1, $2, $3, $4)")
             .bind(token.as_str())
+            .bind(self.zone.as_str())
             .bind(user.as_str())
             .bind(now.as_millis())
             .execute(&mut *change)
@@ -32,10 +33,12 @@ impl Store {
     /// Whose registration token this is. Looked up by its hash: how far a guess agrees with a hash says nothing
     /// about the 256 random bits behind it.
     pub(in crate::zone) async fn registrar(&self, token: &Hash) -> Result<Option<UserId>, StoreFailed> {
-        let user: Option<String> = sqlx::query_scalar("SELECT user_id FROM registration_tokens WHERE hash = $1")
-            .bind(token.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
+        let user: Option<String> =
+            sqlx::query_scalar("SELECT user_id FROM registration_tokens WHERE hash = $1 AND zone_id = $2")
+                .bind(token.as_str())
+                .bind(self.zone.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
         Ok(user.map(UserId::known))
     }
 }

@@ -17,26 +17,31 @@ impl Store {
     /// The user with this identifier, made now if there is none.
     pub(in crate::zone) async fn welcome_user(&self, identifier: &str, now: Timestamp) -> Result<User, StoreFailed> {
         sqlx::query(
-            "INSERT INTO users (id, identifier, created_at) VALUES ($1, $2, $3) ON CONFLICT (identifier) DO NOTHING",
+            "INSERT INTO users (id, zone_id, identifier, email, created_at, updated_at)
+             VALUES ($1, $2, $3, $3, $4, $4) ON CONFLICT (zone_id, identifier) DO NOTHING",
         )
         .bind(UserId::random().as_str())
+        .bind(self.zone.as_str())
         .bind(identifier)
         .bind(now.as_millis())
         .execute(&self.pool)
         .await?;
-        let id: String = sqlx::query_scalar("SELECT id FROM users WHERE identifier = $1")
+        let id: String = sqlx::query_scalar("SELECT id FROM users WHERE zone_id = $1 AND identifier = $2")
+            .bind(self.zone.as_str())
             .bind(identifier)
             .fetch_one(&self.pool)
             .await?;
         Ok(User { id: UserId::known(id), identifier: identifier.to_owned() })
     }
 
-    /// The user with this id.
+    /// The user with this id, unless they are disabled.
     pub(in crate::zone) async fn user(&self, id: &UserId) -> Result<Option<User>, StoreFailed> {
-        let identifier: Option<String> = sqlx::query_scalar("SELECT identifier FROM users WHERE id = $1")
-            .bind(id.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
+        let identifier: Option<String> =
+            sqlx::query_scalar("SELECT identifier FROM users WHERE id = $1 AND zone_id = $2 AND status = 'active'")
+                .bind(id.as_str())
+                .bind(self.zone.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
         Ok(identifier.map(|identifier| User { id: id.clone(), identifier }))
     }
 }

@@ -36,7 +36,10 @@ async fn an_application_without_the_users_grant_gets_nothing() {
     let scene = Scene::new().await;
     let (agent, subject) = (scene.register("claude").await, scene.session_token().await);
     // Another user of the same zone registers an agent of their own.
-    let bob = Settings { owner: UserName::parse("bob").unwrap(), ..settings(scene.database(), &scene.clock) };
+    let bob = Settings {
+        owner: UserName::parse("bob").unwrap(),
+        ..settings(&scene.database, scene.folder.path(), &scene.clock)
+    };
     let bob = Zone::open(bob).await.unwrap().sign_in().await.unwrap();
     let stranger = scene.register_with(text(&bob.registration_token), &json!({"client_name": "claude"})).await;
     let stranger = Agent { id: stranger.word("client_id"), secret: stranger.word("client_secret") };

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::*;
 use crate::zone::Error;
 use crate::zone::KeyringFailed;
+use crate::zone::SealFailed;
 
 #[tokio::test]
 async fn a_restart_keeps_key_users_and_applications() {
@@ -13,7 +14,7 @@ async fn a_restart_keeps_key_users_and_applications() {
     let (agent, before) = (scene.register("curl").await, scene.get("/openidconnect/jwks").await.body);
     let target = [("grant_type", "client_credentials"), ("resource", WHOAMI)];
     scene.zone.close().await;
-    let again = Scene { zone: open(scene.database(), &scene.clock).await, ..scene };
+    let again = Scene { zone: scene.open_again().await, ..scene };
     assert_eq!(again.get("/openidconnect/jwks").await.body, before);
     assert_eq!(again.ask(&agent, &target).await.status, StatusCode::OK);
 }
@@ -21,12 +22,13 @@ async fn a_restart_keeps_key_users_and_applications() {
 #[tokio::test]
 async fn a_first_start_makes_the_folder_and_a_key_of_its_own() {
     let scene = Scene::new().await;
-    let database = scene.folder.path().join("deep/er/zone.db");
-    let zone = open(database.clone(), &scene.clock).await;
+    let folder = scene.folder.path().join("deep/er");
+    let database = new_database(&folder).await;
+    let zone = open(&database, &folder, &scene.clock).await;
     let other = Scene { daemon: zone.sign_in().await.unwrap(), zone, ..scene };
     let kid = other.get("/openidconnect/jwks").await.body["keys"][0]["kid"].as_str().unwrap().to_owned();
     assert_ne!(SigningKey::from_pkcs8(&Secret::new(KEY.as_slice())).unwrap().kid(), kid);
-    assert_eq!(fs::metadata(database.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
     assert_eq!(header(&other.session_token().await)["kid"], kid.as_str());
 }
 
@@ -53,7 +55,7 @@ async fn every_file_is_the_owners_alone_and_holds_no_secret_in_clear() {
         }
         seen += 1;
     }
-    assert!(seen >= 2, "the database and the key");
+    assert!(seen >= 2, "the sealing key, and the database or an earlier version's key");
 }
 
 #[tokio::test]
@@ -71,7 +73,7 @@ async fn a_rotated_key_stays_in_the_jwks_until_its_tokens_are_dead() {
     assert_eq!(header(&reply.word("access_token"))["kid"], current["kid"]);
     // The same after a restart.
     scene.zone.close().await;
-    let again = Scene { zone: open(scene.database(), &scene.clock).await, ..scene };
+    let again = Scene { zone: scene.open_again().await, ..scene };
     assert_eq!(again.get("/openidconnect/jwks").await.body["keys"], keys);
     again.clock.advance(Duration::from_secs(24 * 3600 + 60));
     let keys = again.get("/openidconnect/jwks").await.body["keys"].clone();
@@ -79,19 +81,28 @@ async fn a_rotated_key_stays_in_the_jwks_until_its_tokens_are_dead() {
 }
 
 #[tokio::test]
-async fn a_key_or_database_that_others_can_read_is_refused_with_a_hint() {
+async fn a_file_that_others_can_read_is_refused_with_a_hint() {
     let scene = Scene::new().await;
     scene.zone.close().await;
-    for (name, path) in [("key", scene.folder.path().join("zone.key")), ("database", scene.database())] {
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        let error = Zone::open(settings(scene.database(), &scene.clock)).await.unwrap_err();
-        assert!(matches!(error, Error::Key(KeyringFailed::File { .. }) | Error::File { .. }), "{name}: {error:?}");
-        assert!(error.hint().unwrap().contains("chmod 600"));
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let settings = || settings(&scene.database, scene.folder.path(), &scene.clock);
+    let sealing_key = scene.folder.path().join("zone.seal");
+    let mut files = vec![sealing_key.clone()];
+    if let Database::Sqlite(file) = &scene.database {
+        files.push(file.clone());
     }
-    fs::write(scene.folder.path().join("zone.key"), "rubbish").unwrap();
-    let error = Zone::open(settings(scene.database(), &scene.clock)).await.unwrap_err();
-    assert!(matches!(error, Error::Key(KeyringFailed::Content { .. })), "{error:?}");
+    for file in files {
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        let error = Zone::open(settings()).await.unwrap_err();
+        assert!(matches!(error, Error::Seal(SealFailed::File { .. }) | Error::File { .. }), "{error:?}");
+        assert!(error.hint().unwrap().contains("chmod 600"));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    fs::write(&sealing_key, "rubbish").unwrap();
+    let error = Zone::open(settings()).await.unwrap_err();
+    assert!(matches!(error, Error::Seal(SealFailed::Content { .. })), "{error:?}");
+    fs::write(&sealing_key, [7; 32]).unwrap();
+    let error = Zone::open(settings()).await.unwrap_err();
+    assert!(matches!(error, Error::Key(KeyringFailed::Seal(SealFailed::Broken))), "{error:?}");
 }
 
 #[tokio::test]
@@ -117,7 +128,7 @@ async fn what_can_not_be_declared_or_opened_is_said() {
     assert_eq!(error.to_string(), "`http://127.0.0.1:7980/` is the zone's own address and can't be a resource");
     for issuer in ["", "127.0.0.1:1", "http://a/b", "http://u@a", "ftp://a", "http://a/"] {
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(folder.path().join("zone.db"), &scene.clock);
+        let settings = settings(&scene.database, folder.path(), &scene.clock);
         let error = Zone::open(Settings { issuer: issuer.to_owned(), ..settings }).await.unwrap_err();
         assert!(matches!(error, Error::Issuer(_)), "{issuer}");
     }

@@ -1,12 +1,18 @@
 //! The zone told from outside: requests to its router, answers read as a client reads them.
+//!
+//! Each test runs twice: as part of `on_sqlite` and of `on_postgres`. Without a PostgreSQL the latter fail.
 
+mod collections;
 mod exchange;
 mod keys;
+mod management;
 mod refresh;
 mod registration;
+mod replicas;
 mod token;
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicI64;
@@ -33,6 +39,7 @@ use crate::model::Scopes;
 use crate::model::Secret;
 use crate::model::Timestamp;
 use crate::model::UserName;
+use crate::zone::Database;
 use crate::zone::DeclaredResource;
 use crate::zone::Settings;
 use crate::zone::SignIn;
@@ -67,9 +74,10 @@ impl Clock for HandClock {
     }
 }
 
-/// A zone in a folder of its own, and its daemon.
+/// A zone in a folder and a database of its own, and its daemon.
 struct Scene {
     folder: TempDir,
+    database: Database,
     clock: Arc<HandClock>,
     zone: Zone,
     daemon: SignIn,
@@ -93,13 +101,15 @@ impl Scene {
         // A key that all scenes share: making one for each would take most of the tests' time.
         private_file::replace(&folder.path().join("zone.key"), &KEY).unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(NOW * 1000)));
-        let zone = open(folder.path().join("zone.db"), &clock).await;
+        let database = new_database(folder.path()).await;
+        let zone = open(&database, folder.path(), &clock).await;
         let daemon = zone.sign_in().await.unwrap();
-        Self { folder, clock, zone, daemon }
+        Self { folder, database, clock, zone, daemon }
     }
 
-    fn database(&self) -> PathBuf {
-        self.folder.path().join("zone.db")
+    /// The same database opened once more: after a restart, or by another replica.
+    async fn open_again(&self) -> Zone {
+        open(&self.database, self.folder.path(), &self.clock).await
     }
 
     async fn send(&self, request: Request<Body>) -> Reply {
@@ -189,13 +199,41 @@ impl Reply {
     }
 }
 
-async fn open(database: PathBuf, clock: &Arc<HandClock>) -> Zone {
-    Zone::open(settings(database, clock)).await.unwrap()
+/// Whether these are the tests on PostgreSQL.
+fn is_on_postgres() -> bool {
+    module_path!().contains("on_postgres")
 }
 
-fn settings(database: PathBuf, clock: &Arc<HandClock>) -> Settings {
+/// An empty database: a file, or a schema of its own at the tests' server.
+async fn new_database(folder: &Path) -> Database {
+    if !is_on_postgres() {
+        return Database::Sqlite(folder.join("zone.db"));
+    }
+    let url = POSTGRES.as_str();
+    let schema = format!("t_{}", crate::zone::id::RowId::random());
+    sqlx::any::install_default_drivers();
+    let mut connection = <sqlx::AnyConnection as sqlx::Connection>::connect(url).await.unwrap();
+    let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
+    sqlx::Executor::execute(&mut connection, create).await.unwrap();
+    Database::parse(&format!("{url}?options[search_path]={schema}&application_name={schema}")).unwrap()
+}
+
+/// The tests' server, started if it does not run.
+static POSTGRES: LazyLock<String> = LazyLock::new(|| {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres");
+    let said = Command::new(script).output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    String::from_utf8(said.stdout).unwrap()
+});
+
+async fn open(database: &Database, folder: &Path, clock: &Arc<HandClock>) -> Zone {
+    Zone::open(settings(database, folder, clock)).await.unwrap()
+}
+
+fn settings(database: &Database, folder: &Path, clock: &Arc<HandClock>) -> Settings {
     Settings {
-        database,
+        database: database.clone(),
+        sealing_key: folder.join("zone.seal"),
         issuer: ISSUER.to_owned(),
         owner: UserName::parse("ada@example.com").unwrap(),
         resources: vec![

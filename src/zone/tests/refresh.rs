@@ -6,7 +6,7 @@ const NOT_VALID: (u16, &str, &str) = (400, "invalid_grant", "The refresh token i
 
 impl Reply {
     #[track_caller]
-    fn is_not_valid(&self) {
+    pub(super) fn is_not_valid(&self) {
         self.refused(NOT_VALID.0, NOT_VALID.1, NOT_VALID.2);
     }
 }

@@ -1,0 +1,88 @@
+//! The management API: what the zones are, and what is in them, changed by programs and by people's tools.
+//!
+//! Promises: each operation is described at `/openapi.json`, made from the code that answers; every answer is JSON, a
+//! refusal `{message, code, status}`; a list comes in pages with both envelopes. One file per collection.
+//!
+//! Never: it shows nothing of a zone to whoever has no role in it, not even that the zone exists; it shows no secret a
+//! second time but where a caller asks for that one secret.
+
+mod applications;
+mod body;
+mod caller;
+mod credentials;
+mod dependencies;
+mod grants;
+mod in_zone;
+mod json;
+mod members;
+mod metadata;
+mod page;
+mod patch;
+mod permissions;
+mod provider_protocols;
+mod providers;
+mod query;
+mod redirect_uri;
+mod refused;
+mod resources;
+mod secrets;
+mod sessions;
+mod status;
+mod users;
+mod zone_protocols;
+mod zones;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderValue;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::Response;
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa::openapi::security::HttpAuthScheme;
+use utoipa::openapi::security::HttpBuilder;
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::security::SecurityScheme;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::limits::ZONE_MANAGEMENT_BODY_BYTES_MAX;
+use crate::zone::issuer::Issuer;
+
+#[derive(OpenApi)]
+#[openapi(info(title = "valetkey zone management", description = "Zones, and what is in them."))]
+struct Description;
+
+/// All operations, with `issuer` as the zone at the address itself.
+pub(in crate::zone) fn router(issuer: Arc<Issuer>) -> Router {
+    let (router, mut description) = OpenApiRouter::with_openapi(Description::openapi())
+        .merge(zones::router())
+        .merge(applications::router())
+        .merge(credentials::router())
+        .merge(resources::router())
+        .merge(providers::router())
+        .merge(dependencies::router())
+        .merge(grants::router())
+        .merge(sessions::router())
+        .merge(users::router())
+        .merge(members::router())
+        .merge(secrets::router())
+        .split_for_parts();
+    let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    description.components.get_or_insert_default().add_security_scheme("bearer", bearer);
+    description.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+    let description = Arc::new(description);
+    router
+        .route("/openapi.json", get(async move || Json(description)))
+        .layer(DefaultBodyLimit::max(ZONE_MANAGEMENT_BODY_BYTES_MAX))
+        .layer(axum::middleware::map_response(not_stored))
+        .with_state(issuer)
+}
+
+/// Who reads it through a cache would see what somebody else may see.
+async fn not_stored(mut response: Response) -> Response {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

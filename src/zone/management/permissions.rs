@@ -1,0 +1,38 @@
+//! What the caller may do with a thing, told with `expand[]=permissions`.
+
+use std::collections::BTreeMap;
+
+use crate::zone::management::caller::Access;
+use crate::zone::management::caller::Caller;
+use crate::zone::management::caller::Role;
+
+/// For each kind of thing, for each action, whether it is allowed.
+pub(super) type Permissions = BTreeMap<&'static str, BTreeMap<&'static str, bool>>;
+
+/// Of this caller in this role.
+pub(super) fn permissions(caller: &Caller, role: Role) -> Permissions {
+    let of = |collection: &'static str| {
+        let allowed = |access| caller.check(role, collection, access).is_ok();
+        let actions =
+            [("create", Access::Write), ("read", Access::Read), ("update", Access::Write), ("delete", Access::Write)];
+        (collection, actions.into_iter().map(|(action, access)| (action, allowed(access))).collect())
+    };
+    COLLECTIONS.into_iter().map(of).collect()
+}
+
+const COLLECTIONS: [&str; 14] = [
+    "zones",
+    "applications",
+    "application-credentials",
+    "providers",
+    "resources",
+    "delegated-grants",
+    "sessions",
+    "users",
+    "user-agents",
+    "members",
+    "secrets",
+    "policies",
+    "policy-sets",
+    "policy-schemas",
+];

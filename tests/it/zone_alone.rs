@@ -1,0 +1,252 @@
+//! A zone that runs alone: on a file and on PostgreSQL, with tokens for its management API.
+
+use std::io::BufRead as _;
+use std::io::BufReader;
+use std::io::Read as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+use tempfile::TempDir;
+
+/// A running `valetkey zone serve`, ended with the test.
+struct Alone {
+    home: TempDir,
+    database: String,
+    child: Child,
+    address: String,
+}
+
+impl Alone {
+    fn start(database: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let database = database.replace("{home}", home.path().to_str().unwrap());
+        let (child, address) = spawn(home.path(), &database);
+        Self { home, database, child, address }
+    }
+
+    fn valetkey(&self, arguments: &[&str]) -> String {
+        let output = command(self.home.path(), &self.database).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn ask(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> (u16, String, Value) {
+        ask(&self.address, &self.address, token, method, path, body)
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(home: &Path, database: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_valetkey"));
+    command.env_clear().env("HOME", home).env("VALETKEY_HOME", home).env("VALETKEY_ZONE_DATABASE", database);
+    command
+}
+
+fn spawn(home: &Path, database: &str) -> (Child, String) {
+    let mut child = command(home, database)
+        .args(["zone", "serve", "--listen", "127.0.0.1:0", "--owner", "ada"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut said = Vec::new();
+    let address = loop {
+        let Some(Ok(line)) = lines.next() else { panic!("it did not start: {}", said.join("\n")) };
+        match line.split_once(" is served at ") {
+            Some((_, address)) => break address.to_owned(),
+            None => said.push(line),
+        }
+    };
+    // What it says later is read, so that it never waits for a reader.
+    thread::spawn(move || lines.for_each(drop));
+    (child, address)
+}
+
+/// A request on a connection of its own; status, head and body.
+fn ask(address: &str, host: &str, token: &str, method: &str, path: &str, body: Option<Value>) -> (u16, String, Value) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let body = body.map_or_else(String::new, |body| body.to_string());
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_lowercase(), serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+/// An empty schema of the tests' PostgreSQL.
+fn postgres() -> String {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres");
+    let said = Command::new(script).output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let url = String::from_utf8(said.stdout).unwrap();
+    let schema = format!("it_{}_{:x}", std::process::id(), &raw const url as usize);
+    let made = Command::new("psql").args([&url, "-qc", &format!("CREATE SCHEMA {schema}")]).status().unwrap();
+    assert!(made.success());
+    format!("{url}?options[search_path]={schema}")
+}
+
+/// Carries connections to a server, until it is told to cut them.
+struct Cable {
+    address: SocketAddr,
+    cut: Arc<Mutex<(bool, Vec<TcpStream>)>>,
+}
+
+impl Cable {
+    fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let cut = Arc::new(Mutex::new((false, Vec::new())));
+        let state = Arc::clone(&cut);
+        thread::spawn(move || {
+            for near in listener.incoming().map_while(Result::ok) {
+                let mut state = state.lock().unwrap();
+                if state.0 {
+                    continue;
+                }
+                let far = TcpStream::connect(server).unwrap();
+                for (mut from, mut to) in [
+                    (near.try_clone().unwrap(), far.try_clone().unwrap()),
+                    (far.try_clone().unwrap(), near.try_clone().unwrap()),
+                ] {
+                    thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(std::net::Shutdown::Both);
+                    });
+                }
+                state.1.extend([near, far]);
+            }
+        });
+        Self { address, cut }
+    }
+
+    fn set(&self, is_cut: bool) {
+        let mut state = self.cut.lock().unwrap();
+        state.0 = is_cut;
+        if is_cut {
+            for stream in state.1.drain(..) {
+                let _ = stream.shutdown(std::net::Shutdown::Both);
+            }
+        }
+    }
+}
+
+fn a_zone_alone_is_managed_with_a_token(database: &str) {
+    let alone = Alone::start(database);
+    let token = alone.valetkey(&["token", "create", "--name", "ci", "--scope", "zones:read,applications:write"]);
+    assert!(token.starts_with("vk_live_"), "{token}");
+    let (status, _, zones) = alone.ask(&token, "GET", "/zones", None);
+    assert_eq!(status, 200, "{zones}");
+    let zone = zones["items"][0]["id"].as_str().unwrap();
+    let issuer = &zones["items"][0]["protocols"]["oauth2"]["issuer"];
+    assert_eq!(issuer, &format!("http://{}", alone.address));
+    let apps = format!("/zones/{zone}/applications");
+    let body = json!({"name": "a", "identifier": "https://a.example"});
+    assert_eq!(alone.ask(&token, "POST", &apps, Some(body)).0, 200);
+    assert_eq!(alone.ask(&token, "GET", &format!("/zones/{zone}/secrets"), None).0, 403);
+    assert_eq!(ask(&alone.address, "evil.example", &token, "GET", "/zones", None).0, 421);
+    let listed: Value = serde_json::from_str(&alone.valetkey(&["token", "list", "--json"])).unwrap();
+    assert_eq!((&listed["name"], &listed["status"]), (&json!("ci"), &json!("active")));
+    let rotated = alone.valetkey(&["token", "rotate", "--id", listed["id"].as_str().unwrap()]);
+    assert_eq!(alone.ask(&token, "GET", "/zones", None).0, 401);
+    assert_eq!(alone.ask(&rotated, "GET", "/zones", None).0, 200);
+}
+
+#[test]
+fn a_zone_alone_on_a_file_is_managed_with_a_token() {
+    a_zone_alone_is_managed_with_a_token("{home}/team.db");
+}
+
+#[test]
+fn a_zone_alone_on_postgresql_is_managed_with_a_token() {
+    a_zone_alone_is_managed_with_a_token(&postgres());
+}
+
+#[test]
+fn what_was_written_survives_a_kill() {
+    let mut alone = Alone::start("sqlite:{home}/team.db");
+    let token = alone.valetkey(&["token", "create", "--name", "ci", "--scope", "admin"]);
+    let zone = alone.ask(&token, "GET", "/zones", None).2["items"][0]["id"].as_str().unwrap().to_owned();
+    let apps = format!("/zones/{zone}/applications");
+    for round in 0..3 {
+        let address = alone.address.clone();
+        let writer = {
+            let (token, apps) = (token.clone(), apps.clone());
+            thread::spawn(move || {
+                let mut made = 0;
+                for number in 0..200 {
+                    let identifier = format!("https://a{round}-{number}.example");
+                    let body = json!({"name": "a", "identifier": identifier}).to_string();
+                    let Ok(mut stream) = TcpStream::connect(&address) else { break };
+                    let sent = write!(
+                        stream,
+                        "POST {apps} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\
+                         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+                        body.len()
+                    );
+                    let mut answer = String::new();
+                    if sent.is_err() || stream.read_to_string(&mut answer).is_err() || !answer.contains(" 200 ") {
+                        break;
+                    }
+                    made += 1;
+                }
+                made
+            })
+        };
+        thread::sleep(Duration::from_millis(150));
+        alone.child.kill().unwrap();
+        alone.child.wait().unwrap();
+        let made = writer.join().unwrap();
+        (alone.child, alone.address) = spawn(alone.home.path(), &alone.database);
+        let path = format!("{apps}?query[identifier]=a{round}-&expand[]=total_count&limit=1");
+        let (status, _, found) = alone.ask(&token, "GET", &path, None);
+        assert_eq!(status, 200, "{found}");
+        let found = found["pagination"]["total_count"].as_i64().unwrap();
+        // The last one may have been written without an answer.
+        assert!((made..=made + 1).contains(&found), "{made} answered, {found} found");
+    }
+}
+
+#[test]
+fn a_database_that_goes_away_gives_503_and_comes_back_without_a_restart() {
+    let url = postgres();
+    let server = url.split('@').nth(1).unwrap().split('/').next().unwrap();
+    let cable = Cable::to(server.parse().unwrap());
+    let alone = Alone::start(&url.replace(server, &cable.address.to_string()));
+    let token = alone.valetkey(&["token", "create", "--name", "ci", "--scope", "admin"]);
+    assert_eq!(alone.ask(&token, "GET", "/zones", None).0, 200);
+    cable.set(true);
+    let (status, head, body) = alone.ask(&token, "GET", "/zones", None);
+    assert_eq!((status, &body["code"]), (503, &json!("unavailable")));
+    assert!(head.contains("retry-after: 5"), "{head}");
+    cable.set(false);
+    // A connection that broke may be met once more.
+    let back = (0..20).any(|_| alone.ask(&token, "GET", "/zones", None).0 == 200);
+    assert!(back, "it did not come back");
+    assert_eq!(alone.ask(&token, "GET", "/zones", None).0, 200);
+}

@@ -66,6 +66,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::TlsConnector;
 
 const HOST: &str = "bench.example.test";
+const WHOAMI: &str = "whoami.valetkey.internal";
 const CONNECTIONS: [usize; 3] = [16, 64, 256];
 const TUNNEL_WORKERS: usize = 8;
 const SSE_EVENTS: usize = 200;
@@ -91,6 +92,7 @@ fn main() {
 #[derive(Clone)]
 struct Way {
     name: &'static str,
+    host: &'static str,
     address: String,
     /// What is written before TLS begins; nothing on the direct way.
     connect: Option<String>,
@@ -111,10 +113,15 @@ impl Way {
             }
             assert!(head[8..].starts_with(b" 200"), "{}: {}", self.name, String::from_utf8_lossy(&head));
         }
-        let tls = self.tls.connect(ServerName::try_from(HOST).unwrap(), tcp).await.unwrap();
+        let tls = self.tls.connect(ServerName::try_from(self.host).unwrap(), tcp).await.unwrap();
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.unwrap();
         tokio::spawn(connection);
         sender
+    }
+
+    /// One request on a connection of its own.
+    async fn get(&self, path: &str) {
+        get(&mut self.open().await, self.host, path).await;
     }
 
     /// User and system time of the process in the middle, in microseconds.
@@ -127,8 +134,8 @@ impl Way {
     }
 }
 
-async fn get(sender: &mut SendRequest<Empty<Bytes>>, path: &str) {
-    let request = Request::get(path).header("host", HOST).body(Empty::new()).unwrap();
+async fn get(sender: &mut SendRequest<Empty<Bytes>>, host: &str, path: &str) {
+    let request = Request::get(path).header("host", host).body(Empty::new()).unwrap();
     let response = sender.send_request(request).await.unwrap();
     assert_eq!(response.status(), 200);
     response.into_body().collect().await.unwrap();
@@ -152,6 +159,7 @@ async fn measure(rounds: usize, time: Duration) {
     let ways = [
         Way {
             name: "direct",
+            host: HOST,
             address: format!("127.0.0.1:{}", upstream.port),
             connect: None,
             tls: upstream_roots.clone(),
@@ -159,21 +167,16 @@ async fn measure(rounds: usize, time: Duration) {
         },
         Way {
             name: "tunnel",
+            host: HOST,
             address: format!("127.0.0.1:{}", tunnel.port),
             connect: Some(format!("{connect}\r\n")),
             tls: upstream_roots,
             pid: Some(tunnel.child.id()),
         },
-        Way {
-            name: "valetkey",
-            address: session.address.clone(),
-            connect: Some(format!("{connect}Proxy-Authorization: Basic {}\r\n\r\n", session.basic)),
-            tls: connector(&home.path().join("state/ca/ca.pem")),
-            pid: Some(daemon.child.id()),
-        },
+        session.way(HOST, home.path(), &daemon),
     ];
     for way in &ways {
-        get(&mut way.open().await, "/").await;
+        way.get("/").await;
     }
     let mut figures = Figures::new();
     for round in 0..rounds {
@@ -185,8 +188,10 @@ async fn measure(rounds: usize, time: Duration) {
     drop(session);
     drop(daemon);
     for _ in 0..rounds {
-        let millis = start_millis(home.path());
-        note(&mut figures, (90, "start to first answer (ms)".to_owned()), "valetkey", millis);
+        let challenge = challenge_millis(home.path());
+        note(&mut figures, (90, "start to first challenge (ms)".to_owned()), "valetkey", challenge);
+        let answer = answer_millis(home.path()).await;
+        note(&mut figures, (91, "start to first answer of a protected API (ms)".to_owned()), "valetkey", answer);
     }
     print_table(&figures, rounds, time);
 }
@@ -229,10 +234,11 @@ async fn load(way: &Way, connections: usize, time: Duration) -> Load {
         senders.push(way.open().await);
     }
     for sender in &mut senders {
-        get(sender, "/").await;
+        get(sender, way.host, "/").await;
     }
     let cpu = way.cpu_micros();
     let begun = Instant::now();
+    let host = way.host;
     let tasks: Vec<_> = senders
         .into_iter()
         .map(|mut sender| {
@@ -240,7 +246,7 @@ async fn load(way: &Way, connections: usize, time: Duration) -> Load {
                 let mut latencies = histogram();
                 while begun.elapsed() < time {
                     let sent = Instant::now();
-                    get(&mut sender, "/").await;
+                    get(&mut sender, host, "/").await;
                     latencies.saturating_record(nanos(sent.elapsed()));
                 }
                 latencies
@@ -270,7 +276,7 @@ async fn tunnels(way: &Way, time: Duration) -> Load {
             tokio::spawn(async move {
                 let mut count = 0_u32;
                 while begun.elapsed() < time {
-                    get(&mut way.open().await, "/").await;
+                    way.get("/").await;
                     count += 1;
                 }
                 count
@@ -304,8 +310,8 @@ async fn event_delays(way: &Way) -> Histogram<u64> {
     delays
 }
 
-/// From the start of the process to its first answer (a challenge), with the certificates and the ledger of before.
-fn start_millis(home: &Path) -> f64 {
+/// From the start of the process to its first challenge (407), with the certificates and the ledger of before.
+fn challenge_millis(home: &Path) -> f64 {
     let proxy = fs::read_to_string(home.join("port")).unwrap();
     let begun = Instant::now();
     let mut child = daemon_command(home).arg("daemon").spawn().unwrap();
@@ -327,6 +333,16 @@ fn start_millis(home: &Path) -> f64 {
     millis
 }
 
+/// From the start of the process to the answer of the first permitted request of a session: `run` opens the session,
+/// the zone issues the token, whoami verifies it.
+async fn answer_millis(home: &Path) -> f64 {
+    let begun = Instant::now();
+    let daemon = Daemon::again(home);
+    let session = daemon.session();
+    session.way(WHOAMI, home, &daemon).get("/").await;
+    begun.elapsed().as_secs_f64() * 1000.0
+}
+
 fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000_000, 3).unwrap()
 }
@@ -343,7 +359,7 @@ fn wall_nanos() -> u64 {
 
 fn print_table(figures: &Figures, rounds: usize, time: Duration) {
     let cores = std::thread::available_parallelism().unwrap();
-    println!("Medians of {rounds} rounds of {time:?} each, {cores} cores, 5 policies, ledger and injection on.\n");
+    println!("Medians of {rounds} rounds of {time:?} each, {cores} cores, 6 policies, ledger and injection on.\n");
     println!("| figure | direct | tunnel | valetkey | × tunnel | × direct |");
     println!("|---|---:|---:|---:|---:|---:|");
     for ((_, name), ways) in figures {
@@ -396,13 +412,20 @@ impl Daemon {
         );
         fs::write(home.join("proxy.toml"), config).unwrap();
         fs::create_dir(home.join("policies")).unwrap();
-        fs::write(home.join("policies/five.cedar"), POLICIES).unwrap();
+        fs::write(home.join("policies/six.cedar"), POLICIES).unwrap();
+        Self::again(home)
+    }
+
+    /// On a home that is prepared.
+    fn again(home: &Path) -> Self {
+        // what a killed daemon left would only look like a new one
+        let _ = fs::remove_file(home.join("run/control.sock"));
         let child = daemon_command(home).arg("daemon").spawn().unwrap();
         let daemon = Self { child, home: home.to_owned() };
         let begun = Instant::now();
         while std::os::unix::net::UnixStream::connect(home.join("run/control.sock")).is_err() {
             assert!(begun.elapsed() < Duration::from_secs(30), "the daemon does not answer");
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_micros(200));
         }
         daemon
     }
@@ -419,6 +442,20 @@ impl Daemon {
         let url = line.trim().trim_start_matches("http://").trim_end_matches('/');
         let (login, address) = url.rsplit_once('@').expect("`run` names a proxy with a login");
         Session { child, address: address.to_owned(), basic: STANDARD.encode(login) }
+    }
+}
+
+impl Session {
+    fn way(&self, host: &'static str, home: &Path, daemon: &Daemon) -> Way {
+        let connect = format!("CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n");
+        Way {
+            name: "valetkey",
+            host,
+            address: self.address.clone(),
+            connect: Some(format!("{connect}Proxy-Authorization: Basic {}\r\n\r\n", self.basic)),
+            tls: connector(&home.join("state/ca/ca.pem")),
+            pid: Some(daemon.child.id()),
+        }
     }
 }
 
@@ -448,6 +485,7 @@ const POLICIES: &str = r#"
 @id("writes") permit(principal == Agent::"writer", action == Action::"write", resource);
 @id("admin") forbid(principal, action, resource) when { context.path like "/admin/*" };
 @id("deletes") forbid(principal, action, resource) when { context.method == "DELETE" };
+@id("whoami") permit(principal, action == Action::"read", resource == Resource::"https://whoami.valetkey.internal");
 @id("tunnels") permit(principal, action == Action::"connect", resource);
 "#;
 

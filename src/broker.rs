@@ -111,7 +111,7 @@ pub struct Arrival {
     /// Where to, canonical.
     pub destination: Destination,
     /// Method, target, headers.
-    pub head: Parts,
+    pub head: Box<Parts>,
     /// The body, as it comes.
     pub body: Body,
     /// Counts the body's bytes.
@@ -162,7 +162,7 @@ pub enum Way {
 
 impl Broker {
     /// Carries one request from its arrival to its answer.
-    pub async fn serve(&self, arrival: Arrival) -> Answer {
+    pub async fn serve(&self, arrival: Box<Arrival>) -> Answer {
         let body_bytes = Arc::clone(&arrival.body_bytes);
         let mut entry = self.ledger.begin(opening(&arrival));
         let outcome = self.carry(arrival, &mut entry).await;
@@ -174,7 +174,7 @@ impl Broker {
         Answer { outcome, entry, body_bytes }
     }
 
-    async fn carry(&self, arrival: Arrival, entry: &mut Entry) -> Result<Reply, Refusal> {
+    async fn carry(&self, arrival: Box<Arrival>, entry: &mut Entry) -> Result<Reply, Refusal> {
         let in_force = self.in_force.load_full();
         let session = self.identify(&arrival.presented)?;
         entry.session(&session);
@@ -291,7 +291,7 @@ impl Broker {
     /// Once more with a fresh credential when the API refuses the one at hand and the body can be sent again.
     async fn forward(
         &self,
-        arrival: Arrival,
+        arrival: Box<Arrival>,
         permit: Permit,
         credential: Option<Credential>,
         in_force: &InForce,
@@ -303,6 +303,7 @@ impl Broker {
             Some(Source::TokenExchange { .. } | Source::ClientCredentials { .. }) => true,
             Some(Source::Stored { .. } | Source::None) | None => arrival.protocol == Protocol::Http2,
         };
+        let arrival = *arrival;
         let body = match arrival.body {
             body @ Body::Stream(_) if held && !arrival.websocket => {
                 Box::pin(body.gather(limits::REPLAY_BYTES_MAX)).await.map_err(|_| Refusal::BodyBroken)?

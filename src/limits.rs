@@ -210,6 +210,9 @@ pub const LEDGER_ROWS_MAX: usize = 100_000;
 /// Decisions that a reader holds while their completion is outstanding.
 pub const LEDGER_OPEN_ROWS_MAX: usize = 100_000;
 
+/// `valetkey audit -f` begins with so many of the last records.
+pub const LEDGER_FOLLOW_ROWS: usize = 20;
+
 /// `valetkey audit -f` looks for new lines this often.
 pub const LEDGER_FOLLOW_POLL: Duration = Duration::from_millis(200);
 // --- credential: what a token endpoint may cost, and what one may cost us ---------------------------
@@ -298,11 +301,14 @@ pub const CONTROL_ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 /// A daemon in the background answers within this time: the first start makes keys and a database.
 pub const DAEMON_START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Between two looks whether the daemon answers, or is gone.
-pub const DAEMON_POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Between two looks whether the daemon answers, or is gone: short beside what its start takes.
+pub const DAEMON_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// When our daemon gave way to one that another `run` started a moment ago, that one answers within this time.
 pub const DAEMON_RIVAL_GRACE: Duration = Duration::from_millis(500);
+
+/// `stop` says what it waits for when it waits longer than this.
+pub const DAEMON_STOP_QUIET: Duration = Duration::from_millis(300);
 
 /// `stop` waits this long: the drain has a bound of its own, which is shorter.
 pub const DAEMON_STOP_TIMEOUT: Duration = Duration::from_secs(20);
@@ -340,8 +346,20 @@ pub const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
 /// An agent's TLS handshake, from CONNECT's answer to its end.
 pub const AGENT_TLS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// hyper's buffer for one HTTP/1 connection: a head fits, and a body's reads are large.
-pub const HTTP1_BUFFER_BYTES: usize = 128 * 1024;
+/// A read of HTTP/1 has this much room, and this much at most where more is known to come.
+pub const HTTP1_READ_BYTES: usize = 8 * 1024;
+
+/// See [`HTTP1_READ_BYTES`].
+pub const HTTP1_READ_BYTES_MAX: usize = 64 * 1024;
+
+/// A part of a body up to this is copied behind its head, so that both leave in one write.
+pub const HTTP1_COPY_BYTES_MAX: usize = 4 * 1024;
+
+/// Parts of a body that are ready are gathered up to this before they are written.
+pub const HTTP1_GATHER_BYTES: usize = 16 * 1024;
+
+/// Answers of 1xx before the one that counts.
+pub const INTERIM_ANSWERS_MAX: usize = 32;
 
 /// Each direction of a tunnel; larger buffers pay on big bodies.
 pub const TUNNEL_BUFFER_BYTES: usize = 32 * 1024;

@@ -13,7 +13,6 @@ use std::sync::RwLockWriteGuard;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::header::HeaderValue;
-use tokio_util::sync::CancellationToken;
 
 use crate::agent::Caller;
 use crate::agent::Session;
@@ -21,6 +20,7 @@ use crate::agent::basic;
 use crate::agent::held::Held;
 use crate::agent::held::SecretDigest;
 use crate::agent::held::Sessions;
+use crate::agent::session::Ended;
 use crate::limits;
 use crate::model::AgentName;
 use crate::model::Clock;
@@ -104,6 +104,17 @@ pub enum Ending {
     Stopping,
 }
 
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "its command ended",
+            Self::CallerLost => "its `run` is gone",
+            Self::Revoked => "it was ended",
+            Self::Stopping => "the daemon stops",
+        })
+    }
+}
+
 impl Registry {
     /// An empty one. Clients without a session are nobody.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
@@ -151,11 +162,6 @@ impl Registry {
     pub fn identify_basic(&self, header: Option<&HeaderValue>) -> Result<Arc<Session>, Unidentified> {
         let value = header.ok_or(Unidentified::Missing)?;
         basic::with_credentials(value, |id, secret| self.identify(id, secret)).ok_or(Unidentified::Malformed)?
-    }
-
-    /// The open session of this name, for those who proved otherwise who they are.
-    pub fn by_id(&self, id: &SessionId) -> Option<Arc<Session>> {
-        self.read().open.get(id.as_str()).map(|held| held.session.clone())
     }
 
     /// Ends a session: its connections close, its credentials are worth nothing. None when it is not open.
@@ -206,7 +212,7 @@ impl Registry {
             user: opening.user,
             opened_at: self.clock.now(),
             caller: opening.caller,
-            ended: CancellationToken::new(),
+            ended: Ended::default(),
         }
     }
 
@@ -230,8 +236,8 @@ impl fmt::Debug for Registry {
 pub const ANONYMOUS: &str = "anonymous";
 
 fn end(session: &Session, why: Ending) {
-    session.ended.cancel();
-    tracing::info!(session = %session.id(), agent = %session.agent(), why = ?why, "session ended");
+    session.ended.end();
+    tracing::info!(session = %session.id(), agent = %session.agent(), %why, "session ended");
 }
 
 #[cfg(test)]
@@ -294,11 +300,11 @@ mod tests {
         let registry = registry();
         let opened = registry.open(opening("curl")).unwrap();
         let id = opened.session.id().clone();
-        assert!(registry.by_id(&id).is_some());
+        assert_eq!(registry.count(), 1);
         assert!(registry.end(&id, Ending::Closed).is_some());
         assert!(opened.session.ended().is_cancelled());
         assert!(!opened.session.is_open());
-        assert!(registry.by_id(&id).is_none());
+        assert_eq!(registry.count(), 0);
         assert!(registry.end(&id, Ending::Closed).is_none(), "only once");
         assert_eq!(registry.identify_basic(Some(&credentials(&opened))).unwrap_err(), Unidentified::Ended);
         let guess = basic_of(id.as_str(), "guess");

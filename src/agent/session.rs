@@ -1,6 +1,8 @@
 //! One run of one agent, for one user.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +19,22 @@ pub struct Session {
     pub(crate) user: UserName,
     pub(crate) opened_at: Timestamp,
     pub(crate) caller: Caller,
-    pub(crate) ended: CancellationToken,
+    pub(crate) ended: Ended,
+}
+
+/// Whether a session has ended: a flag that each request looks at, and what is told to those who wait.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    over: AtomicBool,
+    told: CancellationToken,
+}
+
+impl Ended {
+    /// From now on; whoever waits is told.
+    pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::Release);
+        self.told.cancel();
+    }
 }
 
 /// The process that opened the session, as the control socket saw it. For the record, not for decisions.
@@ -57,11 +74,11 @@ impl Session {
 
     /// Whether it may still be used.
     pub fn is_open(&self) -> bool {
-        !self.ended.is_cancelled()
+        !self.ended.over.load(Ordering::Acquire)
     }
 
     /// Resolves when the session ends; tunnels and long bodies wait on it to close at once.
     pub fn ended(&self) -> &CancellationToken {
-        &self.ended
+        &self.ended.told
     }
 }

@@ -16,7 +16,6 @@ use crate::audit::Opening;
 use crate::audit::Outcome;
 use crate::audit::RefusedBy;
 use crate::audit::Unrecorded;
-use crate::audit::ledger::Taken;
 use crate::audit::line;
 use crate::audit::seat::Seat;
 use crate::credential::Provenance;
@@ -47,7 +46,7 @@ pub struct Entry {
 #[derive(Debug)]
 enum Stage {
     Open,
-    /// Another is writing the decision.
+    /// The decision is queued, or another is writing it.
     Seated(Arc<Seat>),
     Decided,
     /// The ledger could not take the decision: its `gap` line will count this request.
@@ -168,14 +167,10 @@ impl Entry {
             self.write_decided(bytes, now, verdict);
             self.ledger.take_decided(bytes, now)
         });
-        match taken? {
-            Taken::Written(seq) => Ok(seq),
-            Taken::Seated(seat) => {
-                // INVARIANT: set before the await, as above
-                self.stage = Stage::Seated(Arc::clone(&seat));
-                self.ledger.follow(&seat).await
-            }
-        }
+        let seat = taken?;
+        // INVARIANT: set before the await, as above
+        self.stage = Stage::Seated(Arc::clone(&seat));
+        self.ledger.follow(&seat).await
     }
 
     fn finish(&mut self, completion: &Completion) {

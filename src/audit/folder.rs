@@ -156,20 +156,33 @@ pub(super) fn read_tail(folder: &Path, name: &FileName, length: u64) -> io::Resu
 
 /// Puts `bytes` in the place of the file `name`, as a whole or not at all.
 pub(super) fn replace(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let beside = folder.join(format!(".{name}.new"));
+    replace_by(folder, name, |beside| create_private(beside, bytes))
+}
+
+/// The same without waiting for the disk: after a power cut the file may be empty.
+pub(super) fn replace_soon(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    replace_by(folder, name, |beside| create_unsynced(beside, bytes).map(|_| ()))
+}
+
+fn replace_by(folder: &Path, name: &str, create: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    let beside = folder.join(format!("{name}.new"));
     match std::fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    create_private(&beside, bytes)?;
+    create(&beside)?;
     std::fs::rename(&beside, folder.join(name))
 }
 
 /// Writes a new 0600 file through to the disk; refuses one that exists.
 pub(super) fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    create_unsynced(path, bytes)?.sync_data()
+}
+
+fn create_unsynced(path: &Path, bytes: &[u8]) -> io::Result<File> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(no_follow()).open(path)?;
     file.write_all(bytes)?;
-    file.sync_data()
+    Ok(file)
 }
 
 /// Makes what was created in the folder outlive a power cut.

@@ -4,7 +4,6 @@
 //! that serves requests waits for another's.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Condvar;
 use std::sync::Mutex;
@@ -15,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::audit::Durability;
 use crate::audit::Unrecorded;
+use crate::audit::heads::HeadFiles;
 use crate::audit::pen::Pen;
 use crate::audit::queue::Queue;
 use crate::audit::signing::Signer;
@@ -32,7 +32,7 @@ pub(super) struct Shared {
     pub clock: Arc<dyn Clock>,
     pub sign_every: u64,
     pub durability: Durability,
-    pub folder: PathBuf,
+    pub heads: HeadFiles,
     pub signer: Arc<Signer>,
 }
 
@@ -96,7 +96,7 @@ impl Shared {
             // a signature is a line itself: signing each line would never end
             sign_every: sign_every.max(2),
             durability: pen.durability,
-            folder: pen.folder.clone(),
+            heads: pen.heads.clone(),
             signer: Arc::clone(&pen.signer),
             front: Mutex::new(Front::new(pen)),
         }

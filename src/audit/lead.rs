@@ -1,6 +1,6 @@
 //! Who writes: whoever finds the pen leads, and all others are followers.
 //!
-//! A leader writes its own line and what is queued as one group, in its own thread, with one write(2). Before
+//! A leader writes what is queued, its own line too, as one group, in its own thread, with one write(2). Before
 //! it steps down it writes the groups that gathered meanwhile and tells each follower. So the order of the
 //! file is the order of the chain, and nobody who serves requests blocks on another's write.
 
@@ -30,8 +30,6 @@ pub(super) struct Lead<'a> {
     group: Queue,
     /// What its group tells of the gap.
     gap: Option<Gap>,
-    /// Its group may hold a decision of its own.
-    own: bool,
     /// When its last group was begun.
     now: Timestamp,
 }
@@ -41,7 +39,7 @@ impl<'a> Lead<'a> {
     pub fn take(shared: &'a Shared, front: &mut Front, now: Timestamp) -> Option<Self> {
         let mut pen = front.pen.take()?;
         let group = std::mem::replace(&mut front.queue, std::mem::take(&mut pen.spare));
-        Some(Self { shared, pen: Some(pen), group, gap: front.gap, own: false, now })
+        Some(Self { shared, pen: Some(pen), group, gap: front.gap, now })
     }
 
     /// The pen, which it has until it steps down.
@@ -67,15 +65,6 @@ impl<'a> Lead<'a> {
         self.gap = front.gap;
     }
 
-    /// Writes the group, then a decision of its own, and steps down when nobody waits any more.
-    pub fn decide(mut self, body: &[u8]) -> io::Result<u64> {
-        self.own = true;
-        let own = self.write(Some(body));
-        self.own = false;
-        self.finish();
-        own
-    }
-
     /// Writes the group and then `body`, as one. On an error nothing of it is in the file.
     pub fn write(&mut self, body: Option<&[u8]>) -> io::Result<u64> {
         let Some(pen) = self.pen.as_deref_mut() else { return Err(io::Error::other("no pen")) };
@@ -97,7 +86,7 @@ impl<'a> Lead<'a> {
 
     /// Notes how the group went and tells the followers in it.
     fn settle(&mut self, written: &io::Result<u64>) {
-        let decided = u64::try_from(self.group.seat_count()).unwrap_or(u64::MAX).saturating_add(self.own.into());
+        let decided = u64::try_from(self.group.seat_count()).unwrap_or(u64::MAX);
         // followers are told without the front lock, but not before the front knows
         let seats: Vec<Arc<Seat>> = self.group.seats().cloned().collect();
         let mut front = self.shared.lock();
@@ -175,7 +164,6 @@ impl Drop for Lead<'_> {
     fn drop(&mut self) {
         let Some(pen) = self.pen.as_deref_mut() else { return };
         pen.torn = true;
-        self.own = false;
         self.settle(&Err(io::Error::other("the leader panicked")));
         self.step_down(self.shared.lock());
     }

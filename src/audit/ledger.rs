@@ -1,7 +1,8 @@
 //! The ledger of a running daemon.
 //!
-//! A decision is one write(2) in the thread that decided, unless another is writing just then: that one takes
-//! it along (see [`lead`](crate::audit::lead)). Completions are queued and go with the next decision, or after
+//! A decision is queued; once the other tasks of its thread have had their turn, and perhaps queued theirs, the first
+//! of them writes all with one write(2), unless another thread is writing just then: that one takes them along (see
+//! [`lead`](crate::audit::lead)). Completions are queued too, and go with the next decision, or after
 //! [`LEDGER_GATHER`](crate::limits::LEDGER_GATHER). With [`Durability::Disk`] a decision also waits until the
 //! writer thread's next fdatasync, which serves all that came meanwhile.
 
@@ -32,6 +33,7 @@ use crate::limits::LEDGER_SYNC_TIMEOUT;
 use crate::model::Clock;
 use crate::model::RecordId;
 use crate::model::Timestamp;
+use crate::os::behind_others;
 use crate::os::random;
 
 /// One daemon's open ledger.
@@ -41,14 +43,6 @@ pub struct Ledger {
     records: AtomicU64,
     writer: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<std::fs::File>>,
-}
-
-/// What became of a decision at once.
-pub(super) enum Taken {
-    /// It is in the file, with this number.
-    Written(u64),
-    /// Another writes it; see [`Ledger::follow`].
-    Seated(Arc<Seat>),
 }
 
 impl Ledger {
@@ -124,7 +118,7 @@ impl Ledger {
         let signed = written.and_then(|_| {
             let Some(pen) = lead.pen() else { return Ok(()) };
             pen.sign(now)?;
-            pen.vouch(now).write(&pen.folder)?;
+            pen.heads.write(&pen.vouch(now))?;
             if pen.durability == Durability::Disk { pen.file.sync_data() } else { Ok(()) }
         });
         lead.finish();
@@ -135,17 +129,13 @@ impl Ledger {
         &*self.shared.clock
     }
 
-    /// Writes a decision and what is queued; where another writes just then, leaves it to that one.
-    pub(super) fn take_decided(&self, body: &[u8], now: Timestamp) -> Result<Taken, Unrecorded> {
+    /// Takes a decision, to be written with those of the same moment; see [`Ledger::follow`].
+    pub(super) fn take_decided(&self, body: &[u8], now: Timestamp) -> Result<Arc<Seat>, Unrecorded> {
         let mut front = self.shared.lock();
         front.admits()?;
-        if let Some(lead) = Lead::take(&self.shared, &mut front, now) {
-            drop(front);
-            return lead.decide(body).map(Taken::Written).map_err(Unrecorded::Write);
-        }
         let seat = Arc::new(Seat::new());
         if front.queue.push(body, Some(Arc::clone(&seat))) {
-            return Ok(Taken::Seated(seat));
+            return Ok(seat);
         }
         let full = std::io::ErrorKind::StorageFull;
         let gap = front.gap(now, full);
@@ -153,8 +143,12 @@ impl Ledger {
         Err(Unrecorded::Write(full.into()))
     }
 
-    /// Waits for the leader's word; leads when it is asked to.
+    /// Leads, unless another has; waits for the leader's word, and leads when it is asked to.
     pub(super) async fn follow(&self, seat: &Seat) -> Result<u64, Unrecorded> {
+        behind_others().await;
+        if seat.waits() {
+            self.write_queued();
+        }
         loop {
             match seat.call().await {
                 Call::Told(result) => return result,
@@ -166,7 +160,9 @@ impl Ledger {
     /// Ends the record of a follower that waits no more: behind its decision, if that is written.
     pub(super) fn leave(&self, seat: &Seat, completion: &[u8]) {
         match seat.leave(completion) {
-            None | Some(Call::Told(Err(_))) => {}
+            // perhaps nobody else has anything to write
+            None => self.write_queued(),
+            Some(Call::Told(Err(_))) => {}
             Some(Call::Told(Ok(_))) => self.queue_completion(completion),
             Some(Call::Lead) => self.write_queued(),
         }

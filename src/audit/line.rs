@@ -8,6 +8,7 @@ use std::fmt;
 use std::io::Write as _;
 
 use crate::limits::LEDGER_TEXT_BYTES_MAX;
+use crate::model::RecordId;
 use crate::model::Timestamp;
 
 /// What follows `seq` and `prev` in a line: begins with `"kind"`, ends with `}`, holds no line break.
@@ -56,6 +57,15 @@ impl<'a> Body<'a> {
     pub fn shown(&mut self, key: &str, value: impl fmt::Display) -> &mut Self {
         self.key(key);
         let _ = write!(self.bytes, "\"{value}\"");
+        self
+    }
+
+    /// A record's id.
+    pub fn record(&mut self, id: RecordId) -> &mut Self {
+        self.key("id");
+        self.bytes.push(b'"');
+        id.push_to(self.bytes);
+        self.bytes.push(b'"');
         self
     }
 

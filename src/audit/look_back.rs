@@ -25,7 +25,14 @@ pub(super) struct LastRun {
 }
 
 /// Follows the chain from the last `started` line, or from as far back as the bounds permit.
-pub(super) fn last_run(folder: &Path, names: &[FileName], recovery: &mut Recovery) -> io::Result<LastRun> {
+///
+/// `signed` are heads that the key vouches for; a line that isn't the one they name was written anew.
+pub(super) fn last_run(
+    folder: &Path,
+    names: &[FileName],
+    signed: &[Head],
+    recovery: &mut Recovery,
+) -> io::Result<LastRun> {
     let mut run = LastRun { head: Head::START, open: HashMap::new(), ended: false };
     let (names, mut from) = beginning(folder, names)?;
     let mut known = false;
@@ -44,6 +51,11 @@ pub(super) fn last_run(folder: &Path, names: &[FileName], recovery: &mut Recover
                 Head::new(frame.seq.saturating_sub(1), frame.prev)
             });
             run.head = before.unwrap_or(run.head).followed_by(line.bytes);
+            let anew = signed.iter().any(|signed| signed.seq() == run.head.seq() && *signed != run.head);
+            if anew && recovery.broken.len() < BROKEN_MAX {
+                let line = run.head.seq();
+                recovery.broken.push(format!("`{name}`: line {line} of the ledger is not the one that was signed"));
+            }
         }
     }
     Ok(run)

@@ -15,6 +15,7 @@ use crate::audit::chain::Head;
 use crate::audit::folder;
 use crate::audit::folder::FileName;
 use crate::audit::front::Gap;
+use crate::audit::heads::HeadFiles;
 use crate::audit::line;
 use crate::audit::line::Body;
 use crate::audit::queue::Queue;
@@ -27,6 +28,7 @@ use crate::model::Timestamp;
 pub(super) struct Pen {
     pub folder: PathBuf,
     pub signer: Arc<Signer>,
+    pub heads: HeadFiles,
     pub durability: Durability,
     pub rotate_bytes: u64,
     pub file: Arc<File>,

@@ -19,13 +19,14 @@ use crate::audit::chain;
 use crate::audit::chain::Head;
 use crate::audit::folder;
 use crate::audit::folder::FileName;
+use crate::audit::heads::HeadFiles;
+use crate::audit::heads::Kept;
 use crate::audit::line;
 use crate::audit::line::Body;
 use crate::audit::look_back;
 use crate::audit::look_back::LastRun;
 use crate::audit::pen::Pen;
 use crate::audit::queue::Queue;
-use crate::audit::signing::SignedHead;
 use crate::audit::signing::Signer;
 use crate::limits::LEDGER_LOCK_TIMEOUT;
 use crate::model::Timestamp;
@@ -56,10 +57,18 @@ pub(super) fn open(settings: &Settings, now: Timestamp) -> Result<(Pen, File, Re
     publish_key(folder, &signer, &mut recovery).map_err(files_error)?;
     let names = folder::files(folder).map_err(files_error)?;
     let torn = repair_tail(folder, names.last(), now, &mut recovery).map_err(files_error)?;
-    let mut run = look_back::last_run(folder, &names, &mut recovery).map_err(files_error)?;
-    heed_signature(folder, &signer, &mut run, &mut recovery);
+    let heads = HeadFiles::of(folder, &settings.key_folder).map_err(files_error)?;
+    let kept = [heads.beside_the_ledger(&signer.public()), heads.beside_the_key(&signer.public())];
+    let signed: Vec<_> = kept.iter().filter_map(Kept::head).collect();
+    let mut run = look_back::last_run(folder, &names, &signed, &mut recovery).map_err(files_error)?;
+    let found = run.head;
+    heed_signatures(&kept, &mut run, &mut recovery);
     recovery.new = names.is_empty() && run.head == Head::START;
-    let mut pen = pen(settings, signer, names.last(), run.head, now).map_err(files_error)?;
+    let mut pen = pen(settings, signer, heads, names.last(), run.head, now).map_err(files_error)?;
+    if recovery.new {
+        say_opened(&mut pen, now).map_err(files_error)?;
+    }
+    say_broken(&mut pen, &recovery, &found, &signed, now).map_err(files_error)?;
     begin_run(&mut pen, &run, torn, now, &mut recovery).map_err(files_error)?;
     Ok((pen, lock, recovery))
 }
@@ -115,26 +124,38 @@ fn repair_tail(
     Ok(Some(chain::sha256_hex(torn)))
 }
 
-/// What was signed and is not there any more was cut off, or lost with the power.
-fn heed_signature(folder: &Path, signer: &Signer, run: &mut LastRun, recovery: &mut Recovery) {
-    match SignedHead::read(folder) {
-        Ok(None) if run.head == Head::START => {}
-        Ok(Some(signed)) => match signed.vouched(&signer.public()) {
-            Some(head) if head.seq() > run.head.seq() => {
-                let (last, signed) = (run.head.seq(), head.seq());
-                recovery.broken.push(format!("the ledger ends with line {last} of {signed} that were signed"));
-                run.head = head;
-            }
-            Some(_) => {}
-            None => recovery.broken.push("the signature of `head.json` is not the ledger's".to_owned()),
-        },
-        Ok(None) | Err(_) => recovery.broken.push("`head.json`, the last signature, can't be read".to_owned()),
+/// What was signed and is not there any more was cut off, removed, or lost with the power.
+fn heed_signatures(kept: &[Kept; 2], run: &mut LastRun, recovery: &mut Recovery) {
+    let [beside_the_ledger, beside_the_key] = kept;
+    let never_written = run.head == Head::START && matches!(beside_the_key, Kept::Nothing);
+    match beside_the_ledger {
+        Kept::Nothing if never_written => {}
+        Kept::Vouched(_) => {}
+        Kept::Foreign => recovery.broken.push("the signature of `head.json` is not the ledger's".to_owned()),
+        Kept::Nothing => recovery.broken.push("`head.json`, the last signature, is missing".to_owned()),
+        Kept::Unreadable => recovery.broken.push("`head.json`, the last signature, can't be read".to_owned()),
     }
+    match beside_the_key {
+        // a ledger from before there was such a file has none
+        Kept::Nothing | Kept::Vouched(_) => {}
+        Kept::Foreign => recovery.broken.push("the signed head beside the ledger's key is not the key's".to_owned()),
+        Kept::Unreadable => recovery.broken.push("the signed head beside the ledger's key can't be read".to_owned()),
+    }
+    let last = run.head.seq();
+    let furthest = kept.iter().filter_map(Kept::head).max_by_key(Head::seq);
+    let Some(head) = furthest.filter(|head| head.seq() > last) else { return };
+    let signed = head.seq();
+    recovery.broken.push(match last {
+        0 => format!("the ledger is gone: {signed} lines were signed"),
+        _ => format!("the ledger ends with line {last} of {signed} that were signed"),
+    });
+    run.head = head;
 }
 
 fn pen(
     settings: &Settings,
     signer: Arc<Signer>,
+    heads: HeadFiles,
     last: Option<&FileName>,
     head: Head,
     now: Timestamp,
@@ -149,6 +170,7 @@ fn pen(
     Ok(Pen {
         folder: settings.folder.clone(),
         signer,
+        heads,
         durability: settings.durability,
         rotate_bytes: settings.rotate_bytes.max(1),
         bytes: file.metadata()?.len(),
@@ -164,7 +186,28 @@ fn pen(
     })
 }
 
-/// `opened`, `sealed`, `unknown`, `started`, and a signature over them.
+fn say_opened(pen: &mut Pen, now: Timestamp) -> io::Result<()> {
+    let key = pen.signer.public();
+    say(pen, "opened", now, |body| {
+        body.number("version", 1).shown("key", key);
+    })
+}
+
+/// What is wrong stays to be read for ever: what the signatures expected, and what was found.
+fn say_broken(pen: &mut Pen, recovery: &Recovery, found: &Head, signed: &[Head], now: Timestamp) -> io::Result<()> {
+    let expected = signed.iter().max_by_key(|head| head.seq());
+    recovery.broken.iter().try_for_each(|what| {
+        say(pen, "broken", now, |body| {
+            body.text("what", what);
+            if let Some(expected) = expected {
+                body.number("expected_seq", expected.seq()).text("expected_head", expected.hash());
+            }
+            body.number("found_seq", found.seq()).text("found_head", found.hash());
+        })
+    })
+}
+
+/// `sealed`, `unknown`, `started`, and a signature over all that was said.
 fn begin_run(
     pen: &mut Pen,
     run: &LastRun,
@@ -172,23 +215,9 @@ fn begin_run(
     now: Timestamp,
     recovery: &mut Recovery,
 ) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    let mut say = |pen: &mut Pen, kind: &str, fill: &dyn Fn(&mut Body<'_>)| {
-        bytes.clear();
-        let mut body = Body::begin(&mut bytes, kind);
-        fill(&mut body);
-        body.end();
-        pen.write(&Queue::default(), Some(&bytes), None, now).map(|_| ())
-    };
-    if recovery.new {
-        let key = pen.signer.public();
-        say(pen, "opened", &|body| {
-            body.time("time", now).number("version", 1).shown("key", key);
-        })?;
-    }
     if let Some(hash) = torn {
-        say(pen, "sealed", &|body| {
-            body.time("time", now).number("bytes", recovery.torn_bytes);
+        say(pen, "sealed", now, |body| {
+            body.number("bytes", recovery.torn_bytes);
             body.text("sha256", std::str::from_utf8(&hash).unwrap_or(""));
             body.text("kept_in", recovery.torn_file.as_deref().unwrap_or(""));
         })?;
@@ -196,13 +225,13 @@ fn begin_run(
     let mut open: Vec<_> = run.open.iter().map(|(id, seq)| (*seq, id)).collect();
     open.sort_unstable();
     for (seq, id) in open {
-        say(pen, "unknown", &|body| {
+        write_line(pen, "unknown", now, |body| {
             body.text("id", id).time("time", now).number("decided_seq", seq);
         })?;
         recovery.unknown += 1;
     }
-    say(pen, "started", &|body| {
-        body.time("time", now).number("pid", std::process::id().into()).text("version", env!("CARGO_PKG_VERSION"));
+    say(pen, "started", now, |body| {
+        body.number("pid", std::process::id().into()).text("version", env!("CARGO_PKG_VERSION"));
         body.flag("after_stop", run.ended);
     })?;
     pen.sign(now)?;
@@ -210,5 +239,21 @@ fn begin_run(
         pen.file.sync_data()?;
         folder::sync_folder(&pen.folder)?;
     }
-    pen.vouch(now).write(&pen.folder)
+    pen.heads.write(&pen.vouch(now))
+}
+
+/// A line of the ledger itself.
+fn say(pen: &mut Pen, kind: &str, now: Timestamp, fill: impl FnOnce(&mut Body<'_>)) -> io::Result<()> {
+    write_line(pen, kind, now, |body| {
+        body.time("time", now);
+        fill(body);
+    })
+}
+
+fn write_line(pen: &mut Pen, kind: &str, now: Timestamp, fill: impl FnOnce(&mut Body<'_>)) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    let mut body = Body::begin(&mut bytes, kind);
+    fill(&mut body);
+    body.end();
+    pen.write(&Queue::default(), Some(&bytes), None, now).map(|_| ())
 }

@@ -44,6 +44,11 @@ impl Seat {
         Self(Mutex::new(Fate::Waiting(None)))
     }
 
+    /// Whether nobody has told or invited it.
+    pub fn waits(&self) -> bool {
+        matches!(*self.lock(), Fate::Waiting(_))
+    }
+
     /// Waits to be told or invited.
     pub async fn call(&self) -> Call {
         poll_fn(|context| {

@@ -157,19 +157,27 @@ impl SignedHead {
     }
 
     /// Puts it in the place of the one before.
-    pub fn write(&self, ledger_folder: &Path) -> io::Result<()> {
-        folder::replace(ledger_folder, "head.json", &serde_json::to_vec(self)?)
+    pub fn write(&self, folder: &Path, name: &str) -> io::Result<()> {
+        folder::replace(folder, name, &serde_json::to_vec(self)?)
+    }
+
+    /// The same without waiting for the disk.
+    pub fn write_soon(&self, folder: &Path, name: &str) -> io::Result<()> {
+        folder::replace_soon(folder, name, &serde_json::to_vec(self)?)
     }
 
     /// The last one that was written; none when there is none.
-    pub fn read(ledger_folder: &Path) -> io::Result<Option<Self>> {
-        let file = match folder::open_to_read(&ledger_folder.join("head.json")) {
+    pub fn read(folder: &Path, name: &str) -> io::Result<Option<Self>> {
+        let file = match folder::open_to_read(&folder.join(name)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
         let mut text = Vec::new();
         file.take(KEY_BYTES_MAX).read_to_end(&mut text)?;
+        if text.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         Ok(Some(serde_json::from_slice(&text)?))
     }
 }

@@ -13,7 +13,10 @@ use crate::audit::chain::Frame;
 use crate::audit::chain::Head;
 use crate::audit::chain::Recent;
 use crate::audit::folder;
+use crate::audit::heads::HeadFiles;
+use crate::audit::heads::Kept;
 use crate::audit::signing::SignedHead;
+use crate::audit::told::told;
 use crate::audit::walk::Place;
 use crate::audit::walk::Spot;
 use crate::audit::walk::Walk;
@@ -33,6 +36,8 @@ pub struct Report {
     pub head: Head,
     /// The first fault, if there is one.
     pub fault: Option<Fault>,
+    /// What starts of the daemon found broken and wrote down, oldest first.
+    pub told: Vec<String>,
 }
 
 /// The first thing that is not as it was written.
@@ -95,18 +100,20 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Verifies the ledger in `folder` against a key from elsewhere, or else the `ledger.pub` beside it. A
-/// ledger that is being written is verified as far as it was when this began.
-pub fn verify(folder: &Path, key: Option<PublicKey>) -> io::Result<Report> {
+/// Verifies the ledger in `folder` against a key from elsewhere, or else the `ledger.pub` beside it, and against
+/// the last signed head that stands in `key_folder`: a copy of a ledger has none there. A ledger that is being
+/// written is verified as far as it was when this began.
+pub fn verify(folder: &Path, key: Option<PublicKey>, key_folder: &Path) -> io::Result<Report> {
     let key = match key {
         Some(key) => key,
         None => PublicKey::read(&folder.join("ledger.pub"))?,
     };
-    // INVARIANT: the signed head is read before the files: lines are written before the head that names them
-    let signed = SignedHead::read(folder);
+    let heads = HeadFiles::of(folder, key_folder)?;
+    // INVARIANT: signed heads are read before the files: lines are written before the head that names them
+    let kept = [heads.beside_the_ledger(&key), heads.beside_the_key(&key)];
     let mut walk = Walk::new(folder, folder::files(folder)?);
-    let named = signed.as_ref().ok().and_then(Option::as_ref);
-    let mut check = Check { key, signed: named, report: EMPTY, signed_to: 0, recent: Recent::default() };
+    let signed = kept.iter().filter_map(Kept::head).collect();
+    let mut check = Check { key, signed, report: EMPTY, signed_to: 0, recent: Recent::default() };
     let mut days = BTreeSet::new();
     let mut before: Option<(Place, Head)> = None;
     let mut next = walk.next()?;
@@ -141,12 +148,14 @@ pub fn verify(folder: &Path, key: Option<PublicKey>) -> io::Result<Report> {
     }
     check.report.days = u64::try_from(days.len()).unwrap_or(u64::MAX);
     if check.report.fault.is_none() {
-        check.report.fault = check.end(signed.is_err());
+        check.report.fault = check.end(&kept);
     }
+    check.report.told = told(folder)?;
     Ok(check.report)
 }
 
-const EMPTY: Report = Report { lines: 0, files: 0, days: 0, signatures: 0, head: Head::START, fault: None };
+const EMPTY: Report =
+    Report { lines: 0, files: 0, days: 0, signatures: 0, head: Head::START, fault: None, told: Vec::new() };
 
 /// A half-written line of a daemon at work is no fault.
 fn torn(folder: &Path, spot: &Spot) -> Option<Fault> {
@@ -154,9 +163,10 @@ fn torn(folder: &Path, spot: &Spot) -> Option<Fault> {
     (!folder::is_live(folder)).then(|| spot.fault(Tampering::Torn, detail))
 }
 
-struct Check<'a> {
+struct Check {
     key: PublicKey,
-    signed: Option<&'a SignedHead>,
+    /// Heads that the key vouches for, from the files that hold the last one.
+    signed: Vec<Head>,
     report: Report,
     /// The last line that a good signature vouches for.
     signed_to: u64,
@@ -164,7 +174,7 @@ struct Check<'a> {
     recent: Recent,
 }
 
-impl Check<'_> {
+impl Check {
     fn line(&mut self, before: Option<&Place>, spot: &Spot, ahead: Option<&Spot>) -> Option<Fault> {
         let frame = Frame::parse(&spot.bytes);
         let Some(frame) = frame.filter(|frame| frame.follows(&self.report.head)) else {
@@ -178,12 +188,9 @@ impl Check<'_> {
         self.report.head = self.report.head.followed_by(&spot.bytes);
         self.recent.push(self.report.head);
         self.report.lines += 1;
-        match self.signed.filter(|signed| signed.seq == self.report.head.seq()) {
-            Some(signed) if signed.head != self.report.head.hash() => {
-                Some(spot.fault(Tampering::Changed, "the line is not the one that `head.json` signs"))
-            }
-            _ => None,
-        }
+        let head = self.report.head;
+        let anew = self.signed.iter().any(|signed| signed.seq() == head.seq() && *signed != head);
+        anew.then(|| spot.fault(Tampering::Changed, "the line is not the one that was signed as the last"))
     }
 
     /// Why the line does not stand behind the one before it.
@@ -243,25 +250,26 @@ impl Check<'_> {
         None
     }
 
-    /// Whether the end is where the last signature saw it, or behind.
-    fn end(&self, unreadable: bool) -> Option<Fault> {
-        let fault = |tampering, detail: String| {
-            Some(Fault { file: Some("head.json".to_owned()), line: None, tampering, detail })
+    /// Whether the end is where the last signatures saw it, or behind; and whether these are whole themselves.
+    fn end(&self, kept: &[Kept; 2]) -> Option<Fault> {
+        let [beside_the_ledger, beside_the_key] = kept;
+        let lines = self.report.head.seq();
+        if let Some(signed) = self.signed.iter().map(Head::seq).max().filter(|signed| *signed > lines) {
+            let (first, last) = (lines + 1, signed);
+            let detail = format!("{} {} signed and cut off the end", span(first, last), was(first, last));
+            return Some(Fault { file: None, line: None, tampering: Tampering::Truncated, detail });
+        }
+        let fault = |file: Option<&str>, detail: &str| {
+            let (file, tampering) = (file.map(str::to_owned), Tampering::HeadChanged);
+            Some(Fault { file, line: None, tampering, detail: detail.to_owned() })
         };
-        let (lines, nothing) = (self.report.head.seq(), self.report.lines == 0);
-        match self.signed {
-            None if unreadable => fault(Tampering::HeadChanged, "the last signature can't be read".to_owned()),
-            None if nothing => None,
-            None => fault(Tampering::HeadChanged, "the last signature is missing".to_owned()),
-            Some(signed) if signed.vouched(&self.key).is_none() => {
-                fault(Tampering::HeadChanged, "the last signature is not the key's".to_owned())
-            }
-            Some(signed) if signed.seq > lines => {
-                let (first, last) = (lines + 1, signed.seq);
-                let detail = format!("{} {} signed and cut off the end", span(first, last), was(first, last));
-                Some(Fault { file: None, line: None, tampering: Tampering::Truncated, detail })
-            }
-            Some(_) => None,
+        match (beside_the_ledger, beside_the_key) {
+            (Kept::Unreadable, _) => fault(Some("head.json"), "the last signature can't be read"),
+            (Kept::Foreign, _) => fault(Some("head.json"), "the last signature is not the key's"),
+            (Kept::Nothing, _) if self.report.lines > 0 => fault(Some("head.json"), "the last signature is missing"),
+            (_, Kept::Unreadable) => fault(None, "the signed head beside the ledger's key can't be read"),
+            (_, Kept::Foreign) => fault(None, "the signed head beside the ledger's key is not the key's"),
+            (Kept::Nothing | Kept::Vouched(_), Kept::Nothing | Kept::Vouched(_)) => None,
         }
     }
 }

@@ -147,7 +147,7 @@ fn vouch(shared: &Shared, place: &Place, signs: bool, now: Timestamp) {
     }
     front.vouched = place.head.seq();
     drop(front);
-    if let Err(error) = head.write(&shared.folder) {
+    if let Err(error) = shared.heads.write(&head) {
         // the next signature brings a newer one
         tracing::warn!(%error, "the ledger's head could not be written");
     }

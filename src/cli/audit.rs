@@ -24,6 +24,7 @@ use crate::cli::Output;
 use crate::cli::since;
 use crate::cli::table::Table;
 use crate::limits::LEDGER_FOLLOW_POLL;
+use crate::limits::LEDGER_FOLLOW_ROWS;
 use crate::limits::LEDGER_ROWS_MAX;
 use crate::model::Clock;
 
@@ -58,7 +59,7 @@ pub struct AuditArgs {
     /// Also CONNECT requests that valetkey opened; the requests inside have records of their own.
     #[arg(long)]
     all: bool,
-    /// Go on showing requests as they are completed.
+    /// Show the last records, and go on with requests as they are completed.
     #[arg(short, long)]
     follow: bool,
 }
@@ -78,9 +79,17 @@ enum Check {
 }
 
 /// Lists, follows or verifies the ledger in `folder`.
-pub fn run(args: AuditArgs, folder: &Path, clock: &dyn Clock, output: &mut Output) -> Result<Exit, Failure> {
+///
+/// `keys` is where the ledger's key lives, and beside it the last head that it signed.
+pub fn run(
+    args: AuditArgs,
+    folder: &Path,
+    keys: &Path,
+    clock: &dyn Clock,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
     if let Some(Check::Verify { json, key }) = &args.check {
-        return check(folder, key.as_deref(), *json, output);
+        return check(folder, keys, key.as_deref(), *json, output);
     }
     let filter = Filter {
         since: args.since.as_deref().map(|text| since::parse(text, clock.now(), &TimeZone::system())).transpose()?,
@@ -108,12 +117,13 @@ fn list(
     folder: &Path,
     output: &mut Output,
 ) -> Result<(), Failure> {
+    let rows_max = if follow { LEDGER_FOLLOW_ROWS } else { LEDGER_ROWS_MAX };
     let (mut rows, mut left_out) = (VecDeque::new(), 0_u64);
     let read = records.read(|record| {
         rows.push_back(record);
-        if rows.len() > LEDGER_ROWS_MAX {
+        if rows.len() > rows_max {
             rows.pop_front();
-            left_out += 1;
+            left_out += u64::from(!follow);
         }
     });
     read.map_err(|error| unreadable(folder, &error))?;
@@ -150,7 +160,9 @@ fn follow(
 ) -> Result<(), Failure> {
     let interrupted =
         interrupted().map_err(|error| Failure::new(Exit::Refused, "can't follow the ledger").caused_by(&error))?;
-    while !output.is_closed() && interrupted.recv_timeout(LEDGER_FOLLOW_POLL) == Err(mpsc::RecvTimeoutError::Timeout) {
+    while !output.reader_is_gone()
+        && interrupted.recv_timeout(LEDGER_FOLLOW_POLL) == Err(mpsc::RecvTimeoutError::Timeout)
+    {
         let mut rows = Vec::new();
         records.read(|record| rows.push(record)).map_err(|error| unreadable(folder, &error))?;
         if json {
@@ -175,14 +187,14 @@ fn interrupted() -> io::Result<mpsc::Receiver<()>> {
     Ok(told)
 }
 
-fn check(folder: &Path, key: Option<&Path>, json: bool, output: &mut Output) -> Result<Exit, Failure> {
+fn check(folder: &Path, keys: &Path, key: Option<&Path>, json: bool, output: &mut Output) -> Result<Exit, Failure> {
     let key = match key {
         None => None,
         Some(path) => Some(PublicKey::read(path).map_err(|error| {
             Failure::new(Exit::Usage, format!("`{}` is not a ledger's public key", path.display())).caused_by(&error)
         })?),
     };
-    let report = verify(folder, key).map_err(|error| unreadable(folder, &error))?;
+    let report = verify(folder, key, keys).map_err(|error| unreadable(folder, &error))?;
     let whole = report.fault.is_none();
     if json {
         let fault = report.fault.as_ref().map(|fault| {
@@ -193,6 +205,7 @@ fn check(folder: &Path, key: Option<&Path>, json: bool, output: &mut Output) -> 
         output.data(serde_json::json!({
             "whole": whole, "lines": report.lines, "files": report.files, "days": report.days,
             "signatures": report.signatures, "seq": report.head.seq(), "head": report.head.hash(), "fault": fault,
+            "told": report.told,
         }));
     } else {
         let (lines, days, signatures) = (report.lines, report.days, report.signatures);
@@ -202,6 +215,7 @@ fn check(folder: &Path, key: Option<&Path>, json: bool, output: &mut Output) -> 
             (counted(lines, "line"), counted(days, "day"), counted(signatures, "signature"));
         output.data(format_args!("{what}: {lines}, {days}, {signatures}"));
         output.data(format_args!("head: {} sha256:{}", report.head.seq(), report.head.hash()));
+        report.told.iter().for_each(|told| output.data(format_args!("found at a start: {told}")));
     }
     let Some(fault) = report.fault else { return Ok(Exit::Done) };
     let word = fault.tampering.as_str();

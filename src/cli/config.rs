@@ -59,10 +59,14 @@ pub fn run(
     match &args.action {
         ConfigAction::Check(which) => {
             let place = config::find(which.config.as_deref(), environment, paths);
-            match check(which, &place, environment, output) {
-                Exit::Done => check_policies(&place, environment, paths, output),
-                exit => Ok(exit),
+            let checked = check(which, &place, environment, output);
+            let Some(good) = checked else { return Ok(Exit::Configuration) };
+            let exit = check_policies(&place, environment, paths, output)?;
+            // nothing is called good before all of it is
+            if exit == Exit::Done && !which.json {
+                output.data(good);
             }
+            Ok(exit)
         }
         ConfigAction::Path(which) => {
             let place = config::find(which.config.as_deref(), environment, paths);
@@ -72,7 +76,8 @@ pub fn run(
     }
 }
 
-fn check(which: &ConfigWhich, place: &Place, environment: Environment<'_>, output: &mut Output) -> Exit {
+/// What is to be said of a good file; none of one with faults, which have been told.
+fn check(which: &ConfigWhich, place: &Place, environment: Environment<'_>, output: &mut Output) -> Option<String> {
     let result = config::open(place, environment);
     if which.json {
         output.data(in_json(place, &result));
@@ -84,7 +89,6 @@ fn check(which: &ConfigWhich, place: &Place, environment: Environment<'_>, outpu
                 if !config.warnings.is_empty() {
                     output.talk(format_args!("{}\n", config.warnings.render(style)));
                 }
-                output.data(summary(place, config));
             }
             Err(faults) => {
                 output.talk(format_args!("{}\n", faults.render(style)));
@@ -92,7 +96,7 @@ fn check(which: &ConfigWhich, place: &Place, environment: Environment<'_>, outpu
             }
         }
     }
-    if result.is_ok() { Exit::Done } else { Exit::Configuration }
+    result.ok().map(|config| summary(place, &config))
 }
 
 /// The policies that this configuration would put in force.

@@ -9,6 +9,7 @@ use crate::cli::Output;
 use crate::cli::Surroundings;
 use crate::cli::daemon_words;
 use crate::cli::reach;
+use crate::control::CallFailed;
 use crate::limits;
 use crate::model::SessionId;
 use crate::os::signals;
@@ -107,9 +108,14 @@ pub(in crate::cli) async fn stop(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let client = reach::client(surroundings);
-    let pid = client.status().await?.pid;
+    let pid = match client.status().await {
+        Err(down @ CallFailed::DaemonDown { .. }) => {
+            return Err(Failure::new(Exit::DaemonDown, down.to_string()).hint("there is nothing to stop"));
+        }
+        status => status?.pid,
+    };
     client.stop().await?;
-    if tokio::time::timeout(limits::DAEMON_STOP_TIMEOUT, until_it_is_gone(pid)).await.is_err() {
+    if tokio::time::timeout(limits::DAEMON_STOP_TIMEOUT, until_it_is_gone(pid, output)).await.is_err() {
         let waited = limits::DAEMON_STOP_TIMEOUT.as_secs();
         return Err(Failure::new(
             Exit::Refused,
@@ -126,9 +132,17 @@ pub(in crate::cli) async fn stop(
 }
 
 /// Asks the system and not the socket: where a service manager holds that, a call would start the next daemon.
-async fn until_it_is_gone(pid: u32) {
-    while signals::is_alive(pid) {
-        tokio::time::sleep(limits::DAEMON_POLL_INTERVAL).await;
+async fn until_it_is_gone(pid: u32, output: &mut Output) {
+    let gone = async {
+        while signals::is_alive(pid) {
+            tokio::time::sleep(limits::DAEMON_POLL_INTERVAL).await;
+        }
+    };
+    tokio::pin!(gone);
+    if tokio::time::timeout(limits::DAEMON_STOP_QUIET, &mut gone).await.is_err() {
+        let drain = limits::DRAIN_TIMEOUT.as_secs();
+        output.talk(format_args!("waiting: requests under way have {drain} s to finish"));
+        gone.await;
     }
 }
 

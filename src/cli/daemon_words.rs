@@ -28,6 +28,10 @@ pub(in crate::cli) fn status(status: &Status) -> String {
     let file = configuration.file.as_ref().map_or("built-in defaults".into(), |file| file.display().to_string());
     let loaded = format!("{file}, {}, since {}", count(configuration.resources, "resource"), configuration.loaded_at);
     part("configuration", &loaded, configuration.last_error.as_deref());
+    if configuration.restart_needed {
+        let what = "listeners, zone, audit or upstream proxy were changed: `valetkey stop`, and the next `run` starts";
+        part("", &format!("restart needed: {what} it anew"), None);
+    }
     let policies = &status.policies;
     let set = format!("{} ({})", count_of(policies.count, "policy", "policies"), policies.hash);
     part("policies", &set, policies.last_error.as_deref());
@@ -118,12 +122,14 @@ mod tests {
         status.ledger.last_error = Some("no space left on device".into());
         status.zone.health = Health::Failing;
         status.zone.detail = "no answer".into();
+        status.configuration.restart_needed = true;
         assert!(!status.is_well());
         let text = super::status(&status);
         assert!(
             text.contains("(failing: requests are refused)\n                error: no space left on device\n"),
             "{text}"
         );
+        assert!(text.contains("\n                restart needed: "), "{text}");
         assert!(text.contains("http://127.0.0.1:7980\n                error: no answer\n"), "{text}");
     }
 

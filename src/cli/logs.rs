@@ -46,15 +46,16 @@ pub(in crate::cli) async fn run(
     Ok(Exit::Done)
 }
 
-/// Until interrupted, or until the file can't be read any more.
+/// Until interrupted, until nobody reads, or until the file can't be read any more.
 async fn follow(mut log: Log, path: &Path, output: &mut Output) -> Result<Exit, Failure> {
-    loop {
+    while !output.reader_is_gone() {
         tokio::time::sleep(limits::DAEMON_LOG_POLL_INTERVAL).await;
         let new = log.new_lines(path).map_err(|error| unreadable(path, &error))?;
         if !new.is_empty() {
             output.data(new);
         }
     }
+    Ok(Exit::Done)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {

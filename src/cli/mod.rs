@@ -140,7 +140,7 @@ impl Command {
             Self::Sessions(args) => waiting(daemon_control::sessions(args, &surroundings, output)),
             Self::Audit(args) => {
                 let folder = ledger_folder(&surroundings);
-                audit::run(args, &folder, &SystemClock::new(), output)
+                audit::run(args, &folder, &surroundings.paths.ca_folder(), &SystemClock::new(), output)
             }
             Self::Init(args) => init::run(&args, &surroundings.paths, output),
             Self::Config(args) => {
@@ -186,6 +186,9 @@ fn surroundings(environment: Environment) -> Result<Surroundings, Failure> {
         Failure::new(Exit::Configuration, "there is no home folder for configuration and state")
             .hint("set HOME, or VALETKEY_HOME to an absolute path")
     })?;
+    if environment.get("VALETKEY_HOME").is_some() {
+        crate::os::refuse_writable(paths.config_folder())?;
+    }
     Ok(Surroundings { environment, paths })
 }
 

@@ -33,9 +33,17 @@ impl Output {
         self.failed.as_ref()
     }
 
-    /// Whether the reader of the data has gone, as far as the last line told.
-    pub fn is_closed(&self) -> bool {
-        self.closed
+    /// Whether the reader of the data has gone, without writing to it: who follows may have nothing to write for long.
+    pub fn reader_is_gone(&self) -> bool {
+        use rustix::event::PollFd;
+        use rustix::event::PollFlags;
+        use rustix::event::Timespec;
+
+        let stdout = std::io::stdout();
+        let mut end = [PollFd::new(&stdout, PollFlags::empty())];
+        let polled = rustix::event::poll(&mut end, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+        let broken = PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL;
+        self.closed || (polled.is_ok() && end.iter().any(|end| end.revents().intersects(broken)))
     }
 
     /// A line of talk, in one piece: others may write to the same file.

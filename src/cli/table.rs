@@ -20,10 +20,38 @@ pub(super) struct Table {
 const COLUMNS: usize = 8;
 const TITLES: [&str; COLUMNS] =
     ["TIME", "AGENT", "DECISION", "STATUS", "METHOD", "HOST AND PATH", "RESOURCE OR REASON", "MS"];
-/// The columns that give way on a narrow terminal, and to what.
+
+/// How a column gives way on a narrow terminal.
+enum Gives {
+    /// Down to this width; what is longer is cut.
+    To(usize),
+    /// Altogether.
+    Way,
+}
+
+/// The columns that give way, in this order, until the line fits. Who, the decision and the place stay.
+const GIVING: [(usize, Gives); 12] = [
+    (RESOURCE, Gives::To(20)),
+    (PLACE, Gives::To(28)),
+    (MS, Gives::Way),
+    (TIME, Gives::To(OF_DAY)),
+    (AGENT, Gives::To(12)),
+    (PLACE, Gives::To(20)),
+    (RESOURCE, Gives::To(12)),
+    (RESOURCE, Gives::Way),
+    (PLACE, Gives::To(16)),
+    (AGENT, Gives::To(8)),
+    (STATUS, Gives::To(6)),
+    (PLACE, Gives::To(12)),
+];
+const TIME: usize = 0;
+const AGENT: usize = 1;
+const STATUS: usize = 3;
 const PLACE: usize = 5;
 const RESOURCE: usize = 6;
-const NARROWEST: usize = 16;
+const MS: usize = 7;
+/// `13:00:00`, the end of a moment.
+const OF_DAY: usize = 8;
 
 impl Table {
     /// For a terminal of `width` columns; with none, nothing is cut.
@@ -54,9 +82,14 @@ impl Table {
     fn line(&self, row: &[String; COLUMNS]) -> String {
         let widths = fitted(self.widths, self.width);
         let mut line = String::with_capacity(widths.iter().sum::<usize>() + 2 * COLUMNS);
-        for (cell, width) in row.iter().zip(widths) {
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
             let count = cell.chars().count();
-            if count > width {
+            if width == 0 {
+                continue;
+            }
+            if count > width && column == TIME {
+                line.extend(cell.chars().skip(count - width));
+            } else if count > width {
                 line.extend(cell.chars().take(width.saturating_sub(1)));
                 line.push('…');
             } else {
@@ -69,14 +102,22 @@ impl Table {
     }
 }
 
-/// Takes from the resource first, then from the place, until the line fits.
+/// The widths with which a line fits; 0 for a column that is not shown.
 fn fitted(mut widths: [usize; COLUMNS], terminal: Option<usize>) -> [usize; COLUMNS] {
     let Some(terminal) = terminal else { return widths };
-    let total = |widths: &[usize; COLUMNS]| widths.iter().sum::<usize>() + 2 * (COLUMNS - 1);
-    for column in [RESOURCE, PLACE] {
-        let over = total(&widths).saturating_sub(terminal);
+    for (column, gives) in GIVING {
+        let shown = widths.iter().filter(|width| **width > 0).count();
+        let over = (widths.iter().sum::<usize>() + 2 * shown.saturating_sub(1)).saturating_sub(terminal);
+        if over == 0 {
+            break;
+        }
         if let Some(width) = widths.get_mut(column) {
-            *width = (*width).saturating_sub(over).max(NARROWEST.min(*width));
+            *width = match gives {
+                // a date is not cut in its middle
+                Gives::To(least) if column == TIME => least,
+                Gives::To(least) => width.saturating_sub(over).max(least.min(*width)),
+                Gives::Way => 0,
+            };
         }
     }
     widths
@@ -154,6 +195,31 @@ mod tests {
         );
         assert_eq!(table.lines(&[record("/v3", "")]).count(), 1, "the titles stand there already");
         assert_eq!(Table::new(TimeZone::UTC, None).lines(&[]).count(), 0);
+    }
+
+    #[test]
+    fn a_row_fits_any_terminal_from_sixty_columns_on() {
+        let rows = || {
+            let ok = record("/v1/things", r#","status":200,"total_us":1200,"outcome":"ok""#);
+            let long = record(&format!("/{}", "a".repeat(300)), r#","status":502,"outcome":"upstream-failed""#);
+            let named = r#"{"seq":5,"id":"rec_2","time":"2026-11-20T12:00:00.000Z","decision":"permit",
+                "agent":"an-agent-with-quite-a-long-name","host":"api.example.com"}"#;
+            let named = serde_json::from_str(named).unwrap();
+            [ok, long, named]
+        };
+        for width in 60..=200 {
+            let lines: Vec<_> = Table::new(TimeZone::UTC, Some(width)).lines(&rows()).collect();
+            assert!(lines.iter().all(|line| line.chars().count() <= width), "{width}: {lines:#?}");
+            assert!(lines[1].contains("permit") && lines[1].contains("api.exampl"), "{width}: {lines:#?}");
+        }
+        let narrow: Vec<_> = Table::new(TimeZone::UTC, Some(80)).lines(&rows()[..1]).collect();
+        assert_eq!(
+            narrow,
+            [
+                "TIME      AGENT  DECISION  STATUS  METHOD  HOST AND PATH         RESOURCE OR RE…",
+                "12:00:00  curl   permit    200     GET     api.example.com/v1/…  https://api.ex…",
+            ]
+        );
     }
 
     #[test]

@@ -161,7 +161,8 @@ fn complain(error: &toml::de::Error, reading: &mut Reading<'_>) {
     let line_start = text.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
     let line_end = text.get(span.end..).and_then(|after| after.find('\n')).map_or(text.len(), |at| span.end + at);
     let line = text.get(line_start..line_end).unwrap_or("");
-    if let Some(doubtful) = doubtful(line) {
+    let doubtful = doubtful(line);
+    if let Some(doubtful) = doubtful {
         reading.blot(line_start + doubtful..line_end);
     }
     let message = error.message();
@@ -178,10 +179,24 @@ fn complain(error: &toml::de::Error, reading: &mut Reading<'_>) {
         ("invalid datetime", "if it is text, write it in quotes"),
     ];
     let fault = match hints.iter().find(|(known, _)| message.contains(known)) {
+        // what could be a secret is not said again
+        Some((_, hint)) if doubtful.is_none() && hint.ends_with("in quotes") => match quoted(line) {
+            Some(quoted) => fault.hint(format!("{hint}: `{quoted}`")),
+            None => fault.hint(*hint),
+        },
         Some((_, hint)) => fault.hint(*hint),
         None => fault,
     };
     reading.push_broken(fault, line_start..line_end);
+}
+
+/// The line as it was meant: its bare value in quotes.
+fn quoted(line: &str) -> Option<String> {
+    let (key, value) = line.split_once('=')?;
+    let value = value.split_once(" #").map_or(value, |(value, _)| value).trim();
+    let bare =
+        !value.is_empty() && !value.contains(['"', '\'', '\\', '{', '[', ',']) && !value.contains(char::is_control);
+    bare.then(|| format!("{} = \"{value}\"", key.trim()))
 }
 
 /// Where in a broken line something begins that could be a secret: behind the `=` of a key that we don't know, or

@@ -19,6 +19,15 @@ pub enum Place {
     },
 }
 
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Defaults { .. } => f.write_str("built-in defaults"),
+        }
+    }
+}
+
 /// A file that was named must be there; the one in the user's folder may be. One that is there but can't be
 /// read is never taken for absent.
 pub fn find(flag: Option<&Path>, environment: Environment<'_>, paths: &Paths) -> Place {

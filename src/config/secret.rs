@@ -45,11 +45,7 @@ fn source(section: &mut Section<'_>, reading: &mut Reading<'_>) -> Option<Secret
     let source = read(value, reading)?;
     if let Err(error) = source.read(reading.environment()) {
         let fault = Fault::error(value.span(), format!("the secret can't be read: {error}"));
-        reading.push(fault.hint(match source {
-            SecretSource::Environment(_) => "set the variable where the daemon is started",
-            SecretSource::File(_) => "it must be a file of yours with mode 0600",
-            SecretSource::Keychain { .. } => "store it in the keychain under this service and account",
-        }));
+        reading.push(fault.hint(error.hint()));
     }
     Some(source)
 }

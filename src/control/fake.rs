@@ -150,6 +150,7 @@ pub(crate) fn status(sessions: usize) -> Status {
             file: None,
             loaded_at: Timestamp::from_seconds(1_800_000_000),
             resources: 1,
+            restart_needed: false,
             last_error: None,
         },
         policies: PolicyStatus { count: 1, hash: "sha256:00".into(), last_error: None },

@@ -145,6 +145,9 @@ pub struct ConfigurationStatus {
     pub resources: usize,
     /// Why the file as it is now is not in force.
     pub last_error: Option<String>,
+    /// It was taken over, but for what is bound or opened once.
+    #[serde(default)]
+    pub restart_needed: bool,
 }
 
 /// The policy set in force.

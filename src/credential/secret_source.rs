@@ -123,6 +123,12 @@ impl SecretUnreadable {
             Self::NotSet(name) => {
                 format!("set `{name}` where the daemon starts, or keep the secret in a file or the keychain")
             }
+            Self::File { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
+                format!(
+                    "store the secret there: `install -m 600 /dev/stdin '{}'`, paste it, then Ctrl-D",
+                    path.display()
+                )
+            }
             Self::File { path, .. } => format!("check that `{}` exists and is yours", path.display()),
             Self::Link(path) => format!("name the file that `{}` leads to", path.display()),
             Self::NotAFile(_) => "name a file that holds the secret and nothing else".to_owned(),
@@ -130,7 +136,11 @@ impl SecretUnreadable {
             Self::OpenToOthers { path, .. } => format!("chmod 600 '{}'", path.display()),
             Self::Empty => "store the secret there".to_owned(),
             Self::TooLarge => "a secret holds nothing but the token, key or password".to_owned(),
-            Self::NoKeychain(_) => "keep the secret in a file with mode 0600 instead: `file = \"…\"`".to_owned(),
+            Self::NoKeychain(_) => {
+                "a keychain needs a desktop session with D-Bus (DBUS_SESSION_BUS_ADDRESS); elsewhere keep \
+                                    the secret in a file with mode 0600: `file = \"…\"`"
+                    .to_owned()
+            }
             Self::KeychainLocked => "unlock the keychain, then reload".to_owned(),
             Self::NoEntry { service, account } => {
                 format!("secret-tool store --label='{service}' service '{service}' username '{account}'")
@@ -259,6 +269,7 @@ mod tests {
         ));
         let missing = SecretSource::File(path("missing")).read(&nothing).unwrap_err();
         assert!(missing.to_string().contains("missing"), "{missing}");
+        assert!(missing.hint().starts_with("store the secret there: `install -m 600 "), "{}", missing.hint());
     }
 
     #[test]

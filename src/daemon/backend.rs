@@ -139,8 +139,9 @@ impl Backend for Control {
             configuration: ConfigurationStatus {
                 file: loaded.config.source.clone(),
                 loaded_at: loaded.at,
-                resources: in_force.resources.iter().count(),
+                resources: loaded.config.resources.len(),
                 last_error: loaded.config_error.clone(),
+                restart_needed: parts.needs_restart(&loaded.config),
             },
             policies: PolicyStatus {
                 count: in_force.policies.count(),

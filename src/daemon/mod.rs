@@ -99,7 +99,8 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     let ledger = Arc::clone(&parts.broker.ledger);
     services.spawn(systemd::keep_watchdog(stop.clone(), move || ledger.writer_lives()));
     systemd::ready("serving");
-    tracing::info!(listening = ?parts.listening, config = ?parts.place, "serving");
+    let listening: Vec<_> = parts.listening.iter().map(ToString::to_string).collect();
+    tracing::info!(listening = listening.join(", "), config = %parts.place, "serving");
 
     watch::signals(&parts, &asked).await;
     systemd::stopping();
@@ -107,6 +108,7 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     drain(&parts, &stop, &draining, &tasks, &services).await;
     let _ = tokio::task::spawn_blocking(move || workers.join()).await;
     seal(&parts).await;
+    tracing::info!("stopped");
     Ok(())
 }
 

@@ -147,7 +147,7 @@ impl Parts {
     }
 
     /// What is bound or opened once and can't be changed under way.
-    fn needs_restart(&self, config: &Config) -> bool {
+    pub(super) fn needs_restart(&self, config: &Config) -> bool {
         let running = &self.started_with;
         running.proxy.listen != config.proxy.listen
             || running.proxy.upstream != config.proxy.upstream

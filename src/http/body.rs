@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future as _;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -32,23 +31,40 @@ pub enum Body {
 
 /// A body in flight.
 pub struct Stream {
-    incoming: Incoming,
+    frames: Box<dyn Frames>,
     counter: Option<Arc<AtomicU64>>,
     trailers: Trailers,
     idle_max: Duration,
     /// One for the whole body: frames only note that they came, and a deadline that passes looks.
     deadline: Option<Pin<Box<Sleep>>>,
     moved: bool,
-    carrier: Option<Box<dyn Carrier>>,
 }
 
-/// What a body arrives on, where nobody else keeps it going.
-pub trait Carrier: Send {
-    /// Reads and writes what can be.
-    fn drive(&mut self, cx: &mut Context<'_>);
+/// Where the frames of a body come from: a stream of HTTP/2, or an HTTP/1 connection that they keep going.
+pub trait Frames: Send {
+    /// The next frame; none is the end, after which nobody asks any more.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>>;
 
-    /// The body has passed whole. Never called for one that broke off or was dropped.
-    fn finish(self: Box<Self>, cx: &mut Context<'_>);
+    /// Whether nothing more will come, as far as is known without a look.
+    fn is_end(&self) -> bool;
+
+    /// How much is to come.
+    fn size_hint(&self) -> SizeHint;
+}
+
+impl Frames for Incoming {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
+        let frame = ready!(hyper::body::Body::poll_frame(Pin::new(self), cx));
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyFailed::Broken(Box::new(error)))))
+    }
+
+    fn is_end(&self) -> bool {
+        self.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        hyper::body::Body::size_hint(self)
+    }
 }
 
 /// What happens to fields behind the body.
@@ -65,7 +81,7 @@ pub enum Trailers {
 pub enum BodyFailed {
     /// The side that sends it broke off or broke its framing.
     #[error("the body broke off")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Nothing came for the whole bound.
     #[error("no byte of the body came for {} s", .0.as_secs())]
     Idle(Duration),
@@ -73,13 +89,12 @@ pub enum BodyFailed {
 
 impl Body {
     /// A stream that gives up when no frame has come for `idle_max`, and at the latest after twice that.
-    pub fn stream(incoming: Incoming, trailers: Trailers, idle_max: Duration) -> Self {
-        if incoming.is_end_stream() {
+    pub fn stream(frames: impl Frames + 'static, trailers: Trailers, idle_max: Duration) -> Self {
+        if frames.is_end() {
             return Self::Empty;
         }
-        let stream =
-            Stream { incoming, counter: None, trailers, idle_max, deadline: None, moved: false, carrier: None };
-        Self::Stream(Box::new(stream))
+        let frames = Box::new(frames);
+        Self::Stream(Box::new(Stream { frames, counter: None, trailers, idle_max, deadline: None, moved: false }))
     }
 
     /// Adds each byte that passes to `counter`.
@@ -101,18 +116,6 @@ impl Body {
             Self::Stream(_) if known => Ok(Self::Whole(self.collect().await?.to_bytes())),
             body => Ok(body),
         }
-    }
-
-    /// Keeps `carrier` going until the body has passed whole: at once for a body that is at hand already.
-    pub async fn carried(mut self, carrier: Box<dyn Carrier>) -> Self {
-        match &mut self {
-            Self::Stream(stream) => stream.carrier = Some(carrier),
-            Self::Empty | Self::Whole(_) => {
-                let mut carrier = Some(carrier);
-                poll_fn(|cx| Poll::Ready(carrier.take().map(|carrier| carrier.finish(cx)))).await;
-            }
-        }
-        self
     }
 }
 
@@ -136,7 +139,7 @@ impl hyper::body::Body for Body {
         match self {
             Self::Empty => true,
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Stream(stream) => stream.carrier.is_none() && stream.incoming.is_end_stream(),
+            Self::Stream(stream) => stream.frames.is_end(),
         }
     }
 
@@ -144,7 +147,7 @@ impl hyper::body::Body for Body {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Whole(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
-            Self::Stream(stream) => stream.incoming.size_hint(),
+            Self::Stream(stream) => stream.frames.size_hint(),
         }
     }
 }
@@ -152,14 +155,10 @@ impl hyper::body::Body for Body {
 impl Stream {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
         loop {
-            let frame = match self.poll_incoming(cx) {
+            let frame = match self.frames.poll_frame(cx) {
                 Poll::Pending => return self.poll_idle(cx),
-                Poll::Ready(None) => {
-                    self.end(cx);
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(BodyFailed::Broken(error)))),
                 Poll::Ready(Some(Ok(frame))) => frame,
+                Poll::Ready(end) => return Poll::Ready(end),
             };
             self.moved = true;
             if let (Some(data), Some(counter)) = (frame.data_ref(), &self.counter) {
@@ -168,27 +167,7 @@ impl Stream {
             if frame.is_trailers() && self.trailers == Trailers::Drop {
                 continue;
             }
-            // hyper asks no more once a body of known length is whole
-            if self.incoming.is_end_stream() {
-                self.end(cx);
-            }
             return Poll::Ready(Some(Ok(frame)));
-        }
-    }
-
-    /// Asks first, so that the carrier knows that a frame is wanted, and again once it has had its turn.
-    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
-            return Poll::Ready(frame);
-        }
-        let Some(carrier) = &mut self.carrier else { return Poll::Pending };
-        carrier.drive(cx);
-        Pin::new(&mut self.incoming).poll_frame(cx)
-    }
-
-    fn end(&mut self, cx: &mut Context<'_>) {
-        if let Some(carrier) = self.carrier.take() {
-            carrier.finish(cx);
         }
     }
 

@@ -1,14 +1,10 @@
 //! Where an HTTP/1 head ends and what follows it, by RFC 9112 read strictly. Pure.
 
-use std::mem::MaybeUninit;
-
-use hyper::Uri;
-
 use crate::limits;
 
 /// What follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(crate) enum Framing {
     /// The next head.
     None,
     /// This many bytes.
@@ -48,37 +44,17 @@ pub enum Violation {
     Stalled,
 }
 
-/// The head's length and what follows it; none while it is not complete. An earlier call has seen the first
-/// `searched` bytes, so that a head in small pieces is not read over and over.
-pub(super) fn read_head(bytes: &[u8], searched: usize) -> Result<Option<(usize, Framing)>, Violation> {
+/// The head's length; none while it is not complete. An earlier call has seen the first `searched` bytes.
+pub(super) fn find_head(bytes: &[u8], searched: usize) -> Result<Option<usize>, Violation> {
     if matches!(bytes.first(), Some(b'\r' | b'\n')) {
         return Err(Violation::LineEnding);
     }
-    let Some(end) = find_end(bytes, searched)? else {
-        if bytes.len() > limits::HEAD_BYTES_MAX {
-            return Err(Violation::TooLarge);
-        }
-        return Ok(None);
-    };
-    let head = bytes.get(..end).unwrap_or_default();
-    if head.len() > limits::HEAD_BYTES_MAX {
-        return Err(Violation::TooLarge);
-    }
-    let mut headers = [const { MaybeUninit::uninit() }; limits::HEADERS_MAX];
-    let mut request = httparse::Request::new(&mut []);
-    match request.parse_with_uninit_headers(head, &mut headers) {
-        Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-        Err(httparse::Error::TooManyHeaders) => return Err(Violation::TooLarge),
-        Ok(_) | Err(_) => return Err(Violation::Head),
-    }
-    if !is_target(request.path.unwrap_or_default()) {
-        return Err(Violation::Target);
-    }
-    let framing = framing(&request)?;
-    Ok(Some((end, framing)))
+    let end = find_end(bytes, searched)?;
+    if end.unwrap_or(bytes.len()) > limits::HEAD_BYTES_MAX { Err(Violation::TooLarge) } else { Ok(end) }
 }
 
-fn framing(request: &httparse::Request<'_, '_>) -> Result<Framing, Violation> {
+/// What follows this head.
+pub(super) fn framing(request: &httparse::Request<'_, '_>) -> Result<Framing, Violation> {
     let (mut length, mut chunked, mut upgrade) = (None, false, None);
     for header in request.headers.iter() {
         if header.name.contains('_') {
@@ -115,14 +91,11 @@ fn framing(request: &httparse::Request<'_, '_>) -> Result<Framing, Violation> {
     }
 }
 
-/// Whether the target is one byte by byte, and for hyper too: what hyper refuses it answers by itself, without a
-/// word and without a record. The forms that APIs have need no second look.
-fn is_target(target: &str) -> bool {
+/// Whether each byte of the target can stand in one. The forms that APIs have need no second look.
+pub(super) fn check_target(target: &str) -> Result<(), Violation> {
     let common = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/?%&=+,:;@!$'()*".contains(&byte);
-    if target.starts_with('/') && target.bytes().all(common) {
-        return true;
-    }
-    target.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'#') && Uri::try_from(target).is_ok()
+    let legal = target.bytes().all(common) || target.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'#');
+    if legal { Ok(()) } else { Err(Violation::Target) }
 }
 
 /// Visible ASCII, spaces and tabs. Looks at every byte, which is faster than to stop at the first bad one.
@@ -159,10 +132,20 @@ const LENGTH_MAX: u64 = u64::MAX / 2;
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
+    use hyper::Uri;
+
     use super::*;
+    use crate::http::head::take_request;
+
+    fn read(bytes: &[u8]) -> Result<Option<(usize, Framing)>, Violation> {
+        let mut input = BytesMut::from(bytes);
+        let read = take_request(&mut input, 0)?;
+        Ok(read.map(|(_, framing)| (bytes.len() - input.len(), framing)))
+    }
 
     fn head(lines: &str) -> Result<Option<(usize, Framing)>, Violation> {
-        read_head(format!("{lines}\r\n\r\n").as_bytes(), 0)
+        read(format!("{lines}\r\n\r\n").as_bytes())
     }
 
     #[test]
@@ -172,7 +155,7 @@ mod tests {
         assert_eq!(head("POST / HTTP/1.1\r\nTransfer-Encoding: Chunked").unwrap().unwrap().1, Framing::Chunked);
         assert_eq!(head("CONNECT a:443 HTTP/1.0").unwrap().unwrap().1, Framing::Switch);
         assert_eq!(head("GET / HTTP/1.1\r\nUpgrade: websocket").unwrap().unwrap().1, Framing::Switch);
-        assert_eq!(read_head(b"GET / HT", 0), Ok(None));
+        assert_eq!(read(b"GET / HT"), Ok(None));
     }
 
     #[test]
@@ -225,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn every_target_that_passes_is_one_for_hyper_too() {
+    fn every_target_that_passes_is_a_uri() {
         for byte in 0x21..=0x7e_u8 {
             for target in [format!("/a{}b", char::from(byte)), format!("/a?b{}c", char::from(byte))] {
                 let passes = head(&format!("GET {target} HTTP/1.1")).is_ok();
@@ -242,6 +225,6 @@ mod tests {
         let many = "A: b\r\n".repeat(limits::HEADERS_MAX + 1);
         assert_eq!(head(&format!("GET / HTTP/1.1\r\n{many}A: b")), Err(Violation::TooLarge));
         let long = "x".repeat(limits::HEAD_BYTES_MAX);
-        assert_eq!(read_head(format!("GET /{long}").as_bytes(), 0), Err(Violation::TooLarge));
+        assert_eq!(read(format!("GET /{long}").as_bytes()), Err(Violation::TooLarge));
     }
 }

@@ -135,7 +135,15 @@ fn agree(named: &str, opened: &Authority) -> Result<(), Malformed> {
 
 /// The spelling that nearly every client sends is compared as it is.
 fn is_same(named: &str, opened: &Authority) -> Result<bool, Malformed> {
-    if opened.port == 443 && named == opened.host.as_str() {
+    let port = match named.strip_prefix(opened.host.as_str()) {
+        Some("") => Some(443),
+        Some(rest) => rest
+            .strip_prefix(':')
+            .filter(|digits| !digits.starts_with(['0', '+']))
+            .and_then(|digits| digits.parse().ok()),
+        None => None,
+    };
+    if port == Some(opened.port) {
         return Ok(true);
     }
     Ok(Authority::parse_or(named, 443)? == *opened)

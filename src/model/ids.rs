@@ -126,6 +126,14 @@ impl RecordId {
     }
 }
 
+impl RecordId {
+    /// Appends what `Display` writes.
+    pub fn push_to(self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(b"rec_");
+        bytes.extend_from_slice(&base32(self.0).0);
+    }
+}
+
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("rec_")?;

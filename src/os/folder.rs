@@ -39,6 +39,14 @@ pub enum NotPrivate {
         /// Its permission bits.
         mode: u32,
     },
+    /// Others may change what is in it.
+    #[error("`{}` can be written by others (mode {mode:04o})", path.display())]
+    Writable {
+        /// Which.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// It could not be made or looked at.
     #[error("`{}` cannot be used", path.display())]
     Io {
@@ -57,6 +65,9 @@ impl NotPrivate {
                 format!("look at it with `ls -ld {0}`, and remove it if you do not know it", path.display())
             }
             Self::Open { path, .. } => format!("`chmod go= {}`", path.display()),
+            Self::Writable { path, .. } => {
+                format!("`chmod go-w {}` if it is yours alone; else choose another folder", path.display())
+            }
             Self::Io { path, .. } => {
                 format!("see who may write to `{}`", path.parent().unwrap_or(path).display())
             }
@@ -73,6 +84,18 @@ pub fn private_folder(path: &Path) -> Result<(), NotPrivate> {
         return Err(NotPrivate::WrongKind { path: path.to_owned(), expected: "folder" });
     }
     ours_alone(path, &found)
+}
+
+/// Refuses a folder in which others could put files of theirs in the place of ours. One that is not there is fine.
+pub fn refuse_writable(path: &Path) -> Result<(), NotPrivate> {
+    match path.metadata() {
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(NotPrivate::Io { path: path.to_owned(), source }),
+        Ok(found) if found.mode() & 0o022 != 0 => {
+            Err(NotPrivate::Writable { path: path.to_owned(), mode: found.mode() & 0o7777 })
+        }
+        Ok(_) => Ok(()),
+    }
 }
 
 /// The file at `path`, opened to append, made with mode 0600 where missing, refused when it is not ours alone.
@@ -146,6 +169,16 @@ mod tests {
         let refused = private_folder(home.path()).unwrap_err();
         assert!(matches!(refused, NotPrivate::Open { mode: 0o750, .. }));
         assert!(refused.hint().starts_with("`chmod go= /"), "{}", refused.hint());
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        for (mode, good) in [(0o700, true), (0o755, true), (0o775, false), (0o1777, false), (0o702, false)] {
+            std::fs::set_permissions(home.path(), PermissionsExt::from_mode(mode)).unwrap();
+            assert_eq!(refuse_writable(home.path()).is_ok(), good, "{mode:o}");
+        }
+        assert!(refuse_writable(&home.path().join("none")).is_ok());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The machine: the only module that asks the operating system for time, randomness and identity.
 
+mod aside;
 mod background;
 mod clock;
 mod environment;
@@ -11,8 +12,10 @@ mod peer;
 pub mod random;
 pub mod signals;
 pub mod systemd;
+mod turn;
 mod user;
 
+pub use aside::Aside;
 pub use background::NotStarted;
 pub use background::Program;
 pub use background::Started;
@@ -25,6 +28,7 @@ pub use folder::NotPrivate;
 pub use folder::may_execute;
 pub use folder::private_append;
 pub use folder::private_folder;
+pub use folder::refuse_writable;
 pub use folder::replace_private;
 pub use harden::NotHardened;
 pub use harden::descriptors;
@@ -37,4 +41,5 @@ pub use peer::TcpPeer;
 pub use peer::is_ours;
 pub use peer::peer_of;
 pub use peer::peer_process;
+pub use turn::behind_others;
 pub use user::current_user;

@@ -38,6 +38,13 @@ impl Action {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PolicySetHash(pub(crate) Arc<str>);
 
+impl PolicySetHash {
+    /// In lower-case hex.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for PolicySetHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -6,10 +6,8 @@ use hyper::Method;
 use hyper::Request;
 use hyper::Response;
 use hyper::StatusCode;
-use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::header::PROXY_AUTHORIZATION;
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::agent::Session;
@@ -17,7 +15,8 @@ use crate::audit::Entry;
 use crate::broker::Knock;
 use crate::broker::Presented;
 use crate::broker::Way;
-use crate::http::Strict;
+use crate::http::Body;
+use crate::http::Rewound;
 use crate::http::guard;
 use crate::limits;
 use crate::model::Authority;
@@ -46,7 +45,7 @@ impl Proxy {
     pub(super) async fn connection(self: Arc<Self>, stream: TcpStream, entrance: Entrance) {
         let carried = Carried::default();
         let answer = |request| self.outer(request, &entrance, &carried);
-        let serve = http1::serve(Strict::new(stream), answer, limits::HEAD_READ_TIMEOUT, &self.draining);
+        let serve = http1::serve(stream, answer, limits::HEAD_READ_TIMEOUT, &self.draining);
         // a session that ends takes what is carried for it along
         let Some(served) = carried.until_ended(serve).await else { return };
         match served {
@@ -60,7 +59,7 @@ impl Proxy {
         }
     }
 
-    async fn go_on(self: Arc<Self>, opened: Opened, agent: tunnel::Rewound<TcpStream>) {
+    async fn go_on(self: Arc<Self>, opened: Opened, agent: Rewound<TcpStream>) {
         match opened {
             Opened::Way { authority, way: Way::Intercept(session), entry } => {
                 intercept::open(self, agent, session, authority, entry).await;
@@ -69,16 +68,14 @@ impl Proxy {
                 tunnel::pass(agent, upstream, &session, entry, StatusCode::OK).await;
             }
             Opened::WebSocket { bridge: Bridge { upgraded, entry }, session } => {
-                let upstream = TokioIo::new(upgraded);
-                let status = StatusCode::SWITCHING_PROTOCOLS;
-                tunnel::pass(agent, upstream, &session, entry, status).await;
+                tunnel::pass(agent, upgraded, &session, entry, StatusCode::SWITCHING_PROTOCOLS).await;
             }
         }
     }
 
     async fn outer(
         &self,
-        request: Request<Incoming>,
+        request: Request<Body>,
         entrance: &Entrance,
         carried: &Carried,
     ) -> (Response<Recorded>, Option<Opened>) {
@@ -106,7 +103,7 @@ impl Proxy {
 
     async fn in_the_clear(
         &self,
-        request: Request<Incoming>,
+        request: Request<Body>,
         presented: Presented,
         carried: &Carried,
     ) -> (Response<Recorded>, Option<Opened>) {

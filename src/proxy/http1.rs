@@ -1,34 +1,45 @@
-//! Serves HTTP/1 over a guarded stream and gives the stream back: for the protocol that follows, or for the
-//! last word to a client that broke the framing.
+//! HTTP/1 with an agent: one request after the other, and in the end the stream for the protocol that follows or
+//! for a last word.
+//!
+//! All of it runs in the connection's own task. The body of a request is read by whoever wants it; the body of an
+//! answer is written as it comes, a head together with what of its body is there.
 
-use std::cell::Cell;
-use std::convert::Infallible;
-use std::future::Future;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
-use std::pin::pin;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
+use hyper::Method;
 use hyper::Request;
 use hyper::Response;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper::StatusCode;
+use hyper::Version;
+use hyper::body::Body as _;
+use hyper::header::CONTENT_LENGTH;
+use hyper::header::EXPECT;
+use hyper::http::request;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::Strict;
+use crate::http::Body;
+use crate::http::Rewound;
+use crate::http::Told;
+use crate::http::Trailers;
 use crate::http::Violation;
+use crate::http::keeps_alive;
+use crate::http::write_response;
 use crate::limits;
+use crate::os;
+use crate::os::Aside;
 use crate::proxy::farewell::Parting;
+use crate::proxy::line::Heard;
+use crate::proxy::line::Line;
 use crate::proxy::patience;
 use crate::proxy::recorded::Recorded;
-use crate::proxy::tunnel::Rewound;
 
 /// How HTTP/1 on a stream came to its end.
 #[derive(Debug)]
@@ -41,85 +52,144 @@ pub(super) enum Served<S, Next> {
     Done(Parting<S>),
 }
 
+/// What a request's head says of its answer.
+struct Asked {
+    method: Method,
+    version: Version,
+    /// The agent wants to be told that its body is wanted.
+    expects: bool,
+    /// The connection is for another request after this one.
+    stays: bool,
+}
+
 /// Requests one after the other until the stream ends, breaks its framing, or switches protocols; nothing comes
 /// for too long (`first` at first); or the daemon drains. `answer` says what follows where both sides switch.
 pub(super) async fn serve<S, F, Answered, Next>(
-    stream: Strict<S>,
+    stream: S,
     answer: F,
     first: Duration,
     draining: &CancellationToken,
 ) -> Served<S, Next>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
-    F: Fn(Request<Incoming>) -> Answered,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(Request<Body>) -> Answered,
     Answered: Future<Output = (Response<Recorded>, Option<Next>)>,
 {
-    let gate = stream.gate();
-    let switched = Mutex::new(None);
-    let (gate, switched, count) = (&gate, &switched, Cell::new(0));
-    let service = service_fn(move |request| {
-        // the guard counts the heads that it passes in the same way
-        let number = count.get() + 1;
-        count.set(number);
-        let answered = answer(request);
-        async move {
-            let (response, next) = answered.await;
-            match next {
-                Some(next) => *switched.lock().unwrap_or_else(PoisonError::into_inner) = Some(next),
-                None => gate.proceed(number),
+    let line = Line::new(stream);
+    // of its own, so that connections don't queue at one lock
+    let draining = draining.child_token();
+    let heard = AtomicBool::new(false);
+    let mut over = Aside::new(patience::is_over(first, &heard, &draining));
+    loop {
+        let (head, framing) = match line.head(&mut over).await {
+            Ok(Heard::Request(head, framing)) => (head, framing),
+            Ok(Heard::Nonsense(violation)) => return Served::Unread(violation, line.part(Parting::Spoken)),
+            Ok(Heard::Silence | Heard::End) => return Served::Done(line.part(Parting::Silent)),
+            Err(_) => return Served::Done(Parting::Abrupt),
+        };
+        heard.store(true, Ordering::Relaxed);
+        let asked = Asked::by(&head);
+        let body = line.body(framing, asked.expects);
+        let body = body.map_or(Body::Empty, |body| Body::stream(body, Trailers::Drop, limits::AGENT_BODY_IDLE_TIMEOUT));
+        let Some((response, next)) = line.unless_gone(answer(Request::from_parts(head, body))).await else {
+            return Served::Done(Parting::Abrupt);
+        };
+        let stays = asked.stays && !draining.is_cancelled();
+        match say(&line, &asked, response, stays, next.is_some()).await {
+            Err(_) => return Served::Done(Parting::Abrupt),
+            Ok(_) if next.is_some() => {}
+            Ok(true) => {
+                heard.store(true, Ordering::Relaxed);
+                continue;
             }
-            Ok::<_, Infallible>(response)
+            Ok(false) => return Served::Done(line.part(Parting::Silent)),
         }
-    });
-    let mut connection = http1::Builder::new()
-        .max_headers(limits::HEADERS_MAX)
-        .max_buf_size(limits::HTTP1_BUFFER_BYTES)
-        .auto_date_header(false)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut over = pin!(patience::is_over(first, gate.heard(), draining));
-    let (mut leaving, mut broken, mut answering) = (false, false, false);
-    let ended = poll_fn(|cx| {
-        if !leaving && over.as_mut().poll(cx).is_ready() {
-            leaving = true;
-            Pin::new(&mut connection).graceful_shutdown();
-        }
-        let ended = Pin::new(&mut connection).poll(cx);
-        if ended.is_ready() || broken || !gate.is_broken() {
-            return ended;
-        }
-        // an answer that is under way is the last; without one the connection is done
-        broken = true;
-        Pin::new(&mut connection).graceful_shutdown();
-        let ended = Pin::new(&mut connection).poll(cx);
-        answering = ended.is_pending();
-        ended
-    });
-    let ended = ended.await;
-    let parts = connection.into_parts();
-    let stream = parts.io.into_inner();
-    let violation = stream.violation();
-    let (stream, held) = stream.into_inner();
-    let next = switched.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(next) = next {
-        return Served::Switched(next, Rewound::new(joined(parts.read_buf, held), stream));
-    }
-    if let Err(error) = &ended {
-        tracing::debug!(%error, "an agent's connection ended");
-    }
-    match (violation, ended) {
-        (None, Ok(())) => Served::Done(Parting::Silent(stream)),
-        // hyper has said by itself, without a word, what the guard should have
-        (None, Err(error)) if error.is_parse() => Served::Unread(Violation::Head, Parting::Silent(stream)),
-        (None, Err(_)) => Served::Done(Parting::Abrupt),
-        // the record of the request whose body it was tells of it
-        (Some(Violation::Chunk), Ok(())) => Served::Done(Parting::Silent(stream)),
-        (Some(Violation::Chunk), Err(_)) => Served::Done(Parting::Abrupt),
-        (Some(violation), Ok(())) if answering => Served::Unread(violation, Parting::Silent(stream)),
-        (Some(violation), Err(_)) if broken => Served::Unread(violation, Parting::Abrupt),
-        (Some(violation), _) => Served::Unread(violation, Parting::Spoken(stream)),
+        return match (next, line.end()) {
+            (Some(next), Some((stream, early))) => Served::Switched(next, Rewound::new(early, stream)),
+            _ => Served::Done(Parting::Abrupt),
+        };
     }
 }
 
-fn joined(first: Bytes, second: Bytes) -> Bytes {
-    if first.is_empty() { second } else { [first, second].concat().into() }
+/// Writes an answer to its end; gives whether another request may follow.
+async fn say<S>(
+    line: &Line<S>,
+    asked: &Asked,
+    response: Response<Recorded>,
+    stays: bool,
+    switches: bool,
+) -> io::Result<bool>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut head, mut body) = response.into_parts();
+    let told = asked.tell(head.status, &body, switches);
+    if told == Told::Nothing {
+        body.omit();
+    }
+    // the rest of a body that nobody reads could be taken for the next request
+    let read = poll_fn(|cx| Poll::Ready(line.is_read(cx))).await;
+    let stays = stays && told != Told::Close && (read || line.is_wanted());
+    if head.status == StatusCode::NO_CONTENT || head.status.is_informational() {
+        head.headers.remove(CONTENT_LENGTH);
+    }
+    line.add(|link| write_response(link.out(), &head, asked.version, told, stays || switches));
+    let mut ended = false;
+    os::behind_others().await;
+    poll_fn(|cx| {
+        loop {
+            let mut waits = false;
+            while !ended && !waits && line.add(|link| link.has_room()) == Some(true) {
+                // not under the line's lock: this may lead to the body of the request
+                match Pin::new(&mut body).poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        let data = frame.into_data().unwrap_or_default();
+                        line.add(|link| link.push(data, told));
+                        ended = body.is_end_stream();
+                    }
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(io::Error::other(error))),
+                    Poll::Ready(None) => ended = true,
+                    Poll::Pending => waits = true,
+                }
+                if ended {
+                    line.add(|link| link.push_end(told));
+                }
+            }
+            match line.poll_flush(cx)? {
+                Poll::Ready(()) if ended => return Poll::Ready(Ok(())),
+                Poll::Ready(()) if !waits => {}
+                Poll::Ready(()) => return line.poll_gone(cx).map(|()| Err(io::ErrorKind::BrokenPipe.into())),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await?;
+    drop(body);
+    Ok(stays && poll_fn(|cx| Poll::Ready(line.is_read(cx))).await)
+}
+
+impl Asked {
+    fn by(head: &request::Parts) -> Self {
+        let expects =
+            head.headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        Self {
+            method: head.method.clone(),
+            version: head.version,
+            expects: expects && head.version == Version::HTTP_11,
+            stays: keeps_alive(head.version, &head.headers),
+        }
+    }
+
+    /// How the answer's end is told (RFC 9112 §6.3).
+    fn tell(&self, status: StatusCode, body: &Recorded, switches: bool) -> Told {
+        let bodiless = self.method == Method::HEAD
+            || status.is_informational()
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        match body.size_hint().exact() {
+            _ if bodiless || switches => Told::Nothing,
+            Some(length) => Told::Length(length),
+            None if self.version == Version::HTTP_10 => Told::Close,
+            None => Told::Chunks,
+        }
+    }
 }

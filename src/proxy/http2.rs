@@ -19,6 +19,8 @@ use tokio::io::AsyncWrite;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::http::Body;
+use crate::http::Trailers;
 use crate::limits;
 use crate::proxy::patience;
 use crate::proxy::recorded::Recorded;
@@ -28,14 +30,15 @@ use crate::proxy::recorded::Recorded;
 pub(super) async fn serve<S, F, Answered>(stream: S, answer: F, tasks: TaskTracker, draining: &CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Fn(Request<Incoming>) -> Answered + Send + 'static,
+    F: Fn(Request<Body>) -> Answered + Send + 'static,
     Answered: Future<Output = Response<Recorded>> + Send + 'static,
 {
     let heard = Arc::new(AtomicBool::new(false));
     let hears = Arc::clone(&heard);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         hears.store(true, Ordering::Relaxed);
-        let answered = answer(request);
+        let stream = |incoming| Body::stream(incoming, Trailers::Drop, limits::AGENT_BODY_IDLE_TIMEOUT);
+        let answered = answer(request.map(stream));
         async move { Ok::<_, Infallible>(answered.await) }
     });
     let mut connection = pin!(

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use hyper::Request;
 use hyper::Response;
 use hyper::StatusCode;
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio_rustls::LazyConfigAcceptor;
@@ -19,11 +17,12 @@ use crate::audit::Entry;
 use crate::audit::Opening;
 use crate::audit::Outcome;
 use crate::broker::Presented;
-use crate::http::Strict;
+use crate::http::Body;
 use crate::http::guard;
 use crate::limits;
 use crate::model::Authority;
 use crate::model::Host;
+use crate::os::Aside;
 use crate::proxy::Proxy;
 use crate::proxy::http1;
 use crate::proxy::http1::Served;
@@ -74,8 +73,7 @@ where
             return;
         }
     };
-    // of its own, so that the connections of a session don't queue at one lock whenever they are polled
-    let ended = session.ended().child_token();
+    let mut ended = Aside::new(session.ended().clone().cancelled_owned());
     let tunnel = Arc::new(Tunnel { proxy, session, authority });
     // A session that ends takes its connections with it, in the middle of whatever they carry.
     let serve = async {
@@ -84,7 +82,11 @@ where
             _ => tunnel.http1(stream).await,
         }
     };
-    let cut = ended.run_until_cancelled(serve).await.is_none();
+    let cut = tokio::select! {
+        biased;
+        () = &mut ended => true,
+        () = serve => false,
+    };
     // a request that was cut off says so in its own record
     complete(entry, Outcome::Intercepted, cut.then_some("session-ended"));
 }
@@ -128,15 +130,13 @@ struct Tunnel {
 impl Tunnel {
     async fn http1<S>(&self, stream: TlsStream<S>)
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let draining = &self.proxy.draining;
         let answer = |request| self.answer(request, Protocol::Http1);
-        match http1::serve(Strict::new(stream), answer, limits::KEPT_ALIVE_IDLE_TIMEOUT, draining).await {
+        match http1::serve(stream, answer, limits::KEPT_ALIVE_IDLE_TIMEOUT, draining).await {
             Served::Switched(Bridge { upgraded, entry }, agent) => {
-                let upstream = TokioIo::new(upgraded);
-                let status = StatusCode::SWITCHING_PROTOCOLS;
-                tunnel::pass(agent, upstream, &self.session, entry, status).await;
+                tunnel::pass(agent, upgraded, &self.session, entry, StatusCode::SWITCHING_PROTOCOLS).await;
             }
             Served::Unread(violation, parting) => {
                 let presented = Presented::Session(Arc::clone(&self.session));
@@ -160,7 +160,7 @@ impl Tunnel {
         http2::serve(stream, answer, self.proxy.tasks.clone(), &self.proxy.draining).await;
     }
 
-    async fn answer(&self, request: Request<Incoming>, protocol: Protocol) -> (Response<Recorded>, Option<Bridge>) {
+    async fn answer(&self, request: Request<Body>, protocol: Protocol) -> (Response<Recorded>, Option<Bridge>) {
         let forms = self.proxy.broker.path_forms(&self.authority);
         let destination = guard::in_tunnel(&request, &self.authority, forms);
         let presented = Presented::Session(Arc::clone(&self.session));

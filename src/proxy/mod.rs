@@ -9,6 +9,7 @@ mod farewell;
 mod http1;
 mod http2;
 mod intercept;
+mod line;
 mod listener;
 mod patience;
 mod recorded;

@@ -48,6 +48,12 @@ impl Recorded {
         recorded
     }
 
+    /// The answer has no body after all: to HEAD, or by its status.
+    pub(super) fn omit(&mut self) {
+        self.body = Body::Empty;
+        self.complete(None);
+    }
+
     fn complete(&mut self, broken: Option<(Outcome, &'static str)>) {
         let Some(record) = self.record.take() else { return };
         let Record { entry, mut completion, request_bytes } = *record;

@@ -9,7 +9,6 @@ use hyper::header::CACHE_CONTROL;
 use hyper::header::CONTENT_TYPE;
 use hyper::header::HeaderValue;
 use hyper::header::PROXY_AUTHENTICATE;
-use hyper::upgrade::Upgraded;
 
 use crate::audit::Completion;
 use crate::audit::Entry;
@@ -24,6 +23,7 @@ use crate::proxy::recorded::Recorded;
 use crate::refusal::Refusal;
 use crate::upstream::NotForwarded;
 use crate::upstream::Reply;
+use crate::upstream::Upgraded;
 
 /// The other side of an opened WebSocket, and its record.
 #[derive(Debug)]

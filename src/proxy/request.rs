@@ -6,17 +6,14 @@ use std::sync::atomic::AtomicU64;
 use hyper::Method;
 use hyper::Request;
 use hyper::Response;
-use hyper::body::Incoming;
 
 use crate::audit::Opening;
 use crate::broker::Arrival;
 use crate::broker::Presented;
 use crate::http::Body;
 use crate::http::Malformed;
-use crate::http::Trailers;
 use crate::http::Violation;
 use crate::http::guard;
-use crate::limits;
 use crate::model::Destination;
 use crate::proxy::Proxy;
 use crate::proxy::recorded::Recorded;
@@ -28,7 +25,7 @@ impl Proxy {
     /// One request, once it is known where it goes, or that it can't be.
     pub(super) async fn carry(
         &self,
-        request: Request<Incoming>,
+        request: Request<Body>,
         presented: Presented,
         destination: Result<Destination, Malformed>,
         protocol: Protocol,
@@ -41,12 +38,12 @@ impl Proxy {
                 return (self.malformed(&presented, reply::unread(Some(&method)), malformed).await, None);
             }
         };
-        let (head, incoming) = request.into_parts();
+        let (head, body) = request.into_parts();
         let body_bytes = Arc::new(AtomicU64::new(0));
-        // fields behind a body are headers that no decision saw, and no client of an API sends any
-        let body = Body::stream(incoming, Trailers::Drop, limits::AGENT_BODY_IDLE_TIMEOUT).counted(&body_bytes);
+        let body = body.counted(&body_bytes);
+        let head = Box::new(head);
         let arrival = Arrival { presented, destination, head, body, body_bytes, protocol, websocket };
-        let answer = self.broker.serve(arrival).await;
+        let answer = self.broker.serve(Box::new(arrival)).await;
         reply::respond(answer, &method)
     }
 

@@ -6,12 +6,12 @@ use std::task::Context;
 use hyper::Request;
 use hyper::Response;
 use hyper::body::Incoming;
-use hyper::upgrade::Upgraded;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::TaskTracker;
 
+use crate::http::Rewound;
 use crate::limits;
 use crate::model::Authority;
 use crate::resource::PrivateAddresses;
@@ -23,11 +23,12 @@ use crate::upstream::Protocol;
 use crate::upstream::Reach;
 use crate::upstream::address::is_loopback;
 use crate::upstream::http1::Http1;
+use crate::upstream::http1::NoAnswer;
 use crate::upstream::http2::Http2;
 use crate::upstream::rewrite::HostName;
+use crate::upstream::rewrite::Message;
 use crate::upstream::sent;
 use crate::upstream::sent::BodySent;
-use crate::upstream::sent::Sent;
 use crate::upstream::wire::Wire;
 
 /// A connection as its user sees it.
@@ -43,6 +44,17 @@ enum Line {
     Http2(Http2),
 }
 
+/// Where the body of an answer comes from.
+#[derive(Debug)]
+pub(super) enum Coming {
+    /// The connection itself.
+    Http1,
+    Http2(Incoming),
+}
+
+/// A connection whose both sides have switched to another protocol.
+pub type Upgraded = Rewound<Wire>;
+
 /// What a connection is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -57,7 +69,6 @@ pub(super) async fn connect(
     resource: &Resource,
     host: &Authority,
     tls: Option<Arc<ClientConfig>>,
-    purpose: Purpose,
     tasks: &TaskTracker,
 ) -> Result<Sender, NotForwarded> {
     let (dialled, reach) = reach(resource, host);
@@ -77,10 +88,12 @@ pub(super) async fn connect(
         }
     };
     let line = match protocol {
-        Protocol::Http1 => Http1::open(wire, purpose, tasks).await.map(|http1| Line::Http1(Box::new(http1))),
-        Protocol::Http2 => Http2::open(wire, tasks).await.map(Line::Http2),
+        Protocol::Http1 => Line::Http1(Box::new(Http1::new(wire))),
+        Protocol::Http2 => {
+            let broken = |source| NotForwarded::Broken { host: host.to_string(), source: Box::new(source) };
+            Line::Http2(Http2::open(wire, tasks).await.map_err(broken)?)
+        }
     };
-    let line = line.map_err(|source| NotForwarded::Broken { host: host.to_string(), source })?;
     Ok(Sender { line, host: HostName::new(resource.scheme, host)? })
 }
 
@@ -141,19 +154,35 @@ impl Sender {
         }
     }
 
-    /// Whether the other side has closed it, as far as is known without a look at the socket.
+    /// Whether it takes no more requests, as far as is known without a look at the socket.
     pub(super) fn is_closed(&self) -> bool {
         match &self.line {
-            Line::Http1(http1) => http1.is_closed(),
+            Line::Http1(http1) => !http1.is_ready(),
             Line::Http2(http2) => http2.is_closed(),
         }
     }
 
-    /// Keeps an exchange going while the body of its answer is read.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
+    /// Its HTTP/1, where it speaks that.
+    pub(super) fn http1(&mut self) -> Option<&mut Http1> {
         match &mut self.line {
-            Line::Http1(http1) => http1.drive(cx),
-            Line::Http2(_) => {}
+            Line::Http1(http1) => Some(http1),
+            Line::Http2(_) => None,
+        }
+    }
+
+    /// See [`Sender::http1`].
+    pub(super) fn as_http1(&self) -> Option<&Http1> {
+        match &self.line {
+            Line::Http1(http1) => Some(http1),
+            Line::Http2(_) => None,
+        }
+    }
+
+    /// The bytes of another protocol, once both sides of an HTTP/1 connection have switched to it.
+    pub(super) fn switch(self) -> Option<Upgraded> {
+        match self.line {
+            Line::Http1(http1) => Some(http1.switch()),
+            Line::Http2(_) => None,
         }
     }
 
@@ -161,44 +190,40 @@ impl Sender {
     /// that was heard of the request's body.
     pub(super) async fn try_send(
         &mut self,
-        message: Request<Sent>,
+        message: Message,
         host: &Authority,
-    ) -> Result<Result<Response<Incoming>, Request<Sent>>, NotForwarded> {
-        let progress = message.body().progress();
-        let work = async {
-            match &mut self.line {
-                Line::Http1(http1) => http1.try_send(message).await,
-                Line::Http2(http2) => http2.try_send(message).await,
-            }
-        };
-        match sent::within(limits::UPSTREAM_HEAD_TIMEOUT, progress.as_deref(), work).await {
-            Some(Ok(response)) => Ok(Ok(response)),
-            Some(Err(mut failed)) => match failed.take_message() {
-                Some(message) => Ok(Err(message)),
-                None => {
-                    let body = progress.map_or(BodySent::Whole, |progress| progress.fared());
-                    Err(NotForwarded::from_exchange(host, failed.into_error(), body))
-                }
+    ) -> Result<Result<Response<Coming>, Message>, NotForwarded> {
+        match &mut self.line {
+            Line::Http1(http1) => match http1.exchange(message).await {
+                Ok(head) => Ok(Ok(Response::from_parts(head, Coming::Http1))),
+                Err(NoAnswer::Unsent(message)) => Ok(Err(message)),
+                Err(NoAnswer::AgentBody) => Err(NotForwarded::AgentBody),
+                Err(NoAnswer::Broken(source)) => Err(NotForwarded::Broken { host: host.to_string(), source }),
+                Err(NoAnswer::Late) => Err(NotForwarded::HeadTimeout { host: host.to_string() }),
             },
-            None => Err(NotForwarded::HeadTimeout { host: host.to_string() }),
+            Line::Http2(http2) => {
+                let progress = message.body.progress();
+                let work = http2.try_send(Request::from_parts(*message.head, message.body));
+                match sent::within(limits::UPSTREAM_HEAD_TIMEOUT, progress.as_deref(), work).await {
+                    Some(Ok(response)) => Ok(Ok(response.map(Coming::Http2))),
+                    Some(Err(mut failed)) => match failed.take_message() {
+                        Some(message) => {
+                            let (head, body) = message.into_parts();
+                            Ok(Err(Message { head: Box::new(head), body }))
+                        }
+                        None => {
+                            let body = progress.map_or(BodySent::Whole, |progress| progress.fared());
+                            Err(NotForwarded::from_exchange(host, failed.into_error(), body))
+                        }
+                    },
+                    None => Err(NotForwarded::HeadTimeout { host: host.to_string() }),
+                }
+            }
         }
     }
 
     /// Sends, and takes an unsent message for a broken connection.
-    pub(super) async fn send(
-        &mut self,
-        message: Request<Sent>,
-        host: &Authority,
-    ) -> Result<Response<Incoming>, NotForwarded> {
+    pub(super) async fn send(&mut self, message: Message, host: &Authority) -> Result<Response<Coming>, NotForwarded> {
         self.try_send(message, host).await?.map_err(|_| NotForwarded::Closed { host: host.to_string() })
-    }
-}
-
-/// The other protocol's stream behind a 101.
-pub(super) async fn upgrade(response: &mut Response<Incoming>, host: &Authority) -> Result<Upgraded, NotForwarded> {
-    match tokio::time::timeout(limits::UPSTREAM_CONNECT_TIMEOUT, hyper::upgrade::on(response)).await {
-        Ok(Ok(upgraded)) => Ok(upgraded),
-        Ok(Err(source)) => Err(NotForwarded::Broken { host: host.to_string(), source }),
-        Err(_) => Err(NotForwarded::UnaskedSwitch),
     }
 }

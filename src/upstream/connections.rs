@@ -129,7 +129,7 @@ impl Connections {
             Purpose::Requests => key.protocol(),
             Purpose::Upgrade => Protocol::Http1,
         };
-        let dial = self.dial(resource, key.host(), protocol, purpose);
+        let dial = self.dial(resource, key.host(), protocol);
         let sender = match tokio::time::timeout(limits::UPSTREAM_CONNECT_TIMEOUT, dial).await {
             Ok(sender) => sender?,
             Err(_) => return Err(NotForwarded::ConnectTimeout { host: key.host().to_string() }),
@@ -140,14 +140,8 @@ impl Connections {
         Ok(sender)
     }
 
-    async fn dial(
-        &self,
-        resource: &Resource,
-        host: &Authority,
-        protocol: Protocol,
-        purpose: Purpose,
-    ) -> Result<Sender, NotForwarded> {
-        let dial = |config| connection::connect(&self.dialer, resource, host, config, purpose, &self.tasks);
+    async fn dial(&self, resource: &Resource, host: &Authority, protocol: Protocol) -> Result<Sender, NotForwarded> {
+        let dial = |config| connection::connect(&self.dialer, resource, host, config, &self.tasks);
         let speech = match resource.scheme {
             Scheme::Http => return dial(None).await,
             Scheme::Https => self.trust.of(resource)?,

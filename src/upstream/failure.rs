@@ -88,8 +88,8 @@ pub enum NotForwarded {
     Broken {
         /// Who was called.
         host: String,
-        /// What hyper said.
-        source: hyper::Error,
+        /// What came instead.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// No head of an answer within the bound.
     #[error("`{host}` gave no answer within {} s", crate::limits::UPSTREAM_HEAD_TIMEOUT.as_secs())]
@@ -184,6 +184,6 @@ impl NotForwarded {
     /// `body` is how the request's body fared: HTTP/2 tells only that the stream was reset.
     pub(super) fn from_exchange(host: &Authority, error: hyper::Error, body: BodySent) -> Self {
         let of_the_agent = body == BodySent::Broken || error.source().is_some_and(|source| source.is::<BodyFailed>());
-        if of_the_agent { Self::AgentBody } else { Self::Broken { host: host.to_string(), source: error } }
+        if of_the_agent { Self::AgentBody } else { Self::Broken { host: host.to_string(), source: Box::new(error) } }
     }
 }

@@ -1,92 +1,255 @@
-//! An HTTP/1 connection as a value that whoever uses it drives: the request in flight, then the body of its
+//! An HTTP/1 connection to an API as a value that whoever uses it drives: the request in flight, then the body of its
 //! answer, then nobody while it is idle. So an exchange runs in the task of the agent's own connection, without a
 //! second task to wake.
 
+use std::error::Error;
 use std::fmt;
-use std::future::Future as _;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
-use std::pin::pin;
 use std::task::Context;
 use std::task::Poll;
+use std::task::ready;
 
-use hyper::Request;
-use hyper::Response;
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio_util::task::TaskTracker;
+use bytes::Bytes;
+use hyper::Method;
+use hyper::StatusCode;
+use hyper::Version;
+use hyper::body::Body as _;
+use hyper::body::Frame;
+use hyper::body::SizeHint;
+use hyper::header::CONTENT_LENGTH;
+use hyper::header::TRANSFER_ENCODING;
+use hyper::http::response;
 
+use crate::http::BodyFailed;
+use crate::http::Decoded;
+use crate::http::Decoder;
+use crate::http::Link;
+use crate::http::NotAnAnswer;
+use crate::http::Rewound;
+use crate::http::Told;
+use crate::http::keeps_alive;
+use crate::http::take_response;
+use crate::http::write_request;
 use crate::limits;
-use crate::upstream::connection::Purpose;
-use crate::upstream::connection::told;
+use crate::upstream::alarm::Alarm;
+use crate::upstream::rewrite::Message;
 use crate::upstream::sent::Sent;
 use crate::upstream::wire::Wire;
 
-/// A connection and its driver.
+/// A connection and what is under way on it.
 pub(super) struct Http1 {
-    sender: http1::SendRequest<Sent>,
-    /// None once it has ended, or where a task of its own drives it.
-    connection: Option<http1::Connection<TokioIo<Wire>, Sent>>,
+    link: Link<Wire>,
+    /// The body that is going out, and how its end is told.
+    sending: Option<(Sent, Told)>,
+    /// Where in the answer's body its reader is.
+    decoder: Decoder,
+    /// It takes another request once this exchange is over.
+    stays: bool,
+    alarm: Alarm,
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum NoAnswer {
+    /// Nothing of the message was sent.
+    Unsent(Message),
+    /// The agent broke off its body.
+    AgentBody,
+    /// The API broke the connection or speaks no HTTP/1.
+    Broken(Box<dyn Error + Send + Sync>),
+    /// Nothing came in time.
+    Late,
 }
 
 impl Http1 {
-    /// One that is to switch protocols has a task of its own, which `tasks` owns.
-    pub(super) async fn open(wire: Wire, purpose: Purpose, tasks: &TaskTracker) -> hyper::Result<Self> {
-        let mut builder = http1::Builder::new();
-        let (sender, connection) = builder.max_headers(limits::HEADERS_MAX).handshake(TokioIo::new(wire)).await?;
-        let connection = match purpose {
-            Purpose::Requests => Some(connection),
-            Purpose::Upgrade => {
-                tasks.spawn(async move { told(connection.with_upgrades().await) });
-                None
-            }
-        };
-        Ok(Self { sender, connection })
-    }
-
-    /// Reads and writes what can be; the connection is let go when it has ended.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        if let Some(connection) = &mut self.connection
-            && let Poll::Ready(ended) = Pin::new(connection).poll(cx)
-        {
-            told(ended);
-            self.connection = None;
+    pub(super) fn new(wire: Wire) -> Self {
+        Self {
+            link: Link::new(wire),
+            sending: None,
+            decoder: Decoder::Done,
+            stays: true,
+            alarm: Alarm::new(limits::UPSTREAM_HEAD_TIMEOUT),
         }
     }
 
-    /// Whether it lives and takes a request now.
+    /// Whether another request may follow, as far as is known without a look at the socket.
+    pub(super) fn is_ready(&self) -> bool {
+        let quiet = self.link.is_flushed() && self.link.input.is_empty();
+        self.stays && quiet && self.sending.is_none() && self.decoder.is_done()
+    }
+
+    /// Whether another request may follow: nothing has come since the last, not even the end.
     pub(super) fn is_idle(&mut self, cx: &mut Context<'_>) -> bool {
-        self.drive(cx);
-        self.connection.is_some() && self.sender.is_ready()
+        self.stays = self.is_ready() && self.link.poll_read(cx, 0).is_pending();
+        self.stays
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+    /// The head of the answer; its body is asked for by [`Http1::poll_frame`]. The wait for it begins anew with each
+    /// part of the request's body that goes out.
+    pub(super) async fn exchange(&mut self, message: Message) -> Result<response::Parts, NoAnswer> {
+        let Message { head, body } = message;
+        let told = match body.size_hint().exact() {
+            Some(0) => Told::Nothing,
+            Some(length) => Told::Length(length),
+            None => Told::Chunks,
+        };
+        self.alarm.begin();
+        self.stays = false;
+        write_request(self.link.out(), &head, told);
+        if let Some(bytes) = body.at_hand() {
+            self.link.push(bytes, told);
+        }
+        // before any of a body that could not be sent again
+        if let Poll::Ready(Err(error)) = poll_fn(|cx| Poll::Ready(self.link.poll_flush(cx))).await {
+            return Err(match self.link.is_untouched() {
+                true => NoAnswer::Unsent(Message { head, body }),
+                false => NoAnswer::Broken(Box::new(error)),
+            });
+        }
+        self.sending = body.at_hand().is_none().then_some((body, told));
+        let answer = poll_fn(|cx| self.poll_head(cx)).await?;
+        self.decoder =
+            decoder(&answer, head.method == Method::HEAD).map_err(|error| NoAnswer::Broken(Box::new(error)))?;
+        let told = !matches!(self.decoder, Decoder::Close);
+        let old = answer.version == Version::HTTP_10 && answer.headers.contains_key(TRANSFER_ENCODING);
+        self.stays = told && !old && keeps_alive(answer.version, &answer.headers);
+        Ok(answer)
     }
 
-    pub(super) async fn try_send(
-        &mut self,
-        message: Request<Sent>,
-    ) -> Result<Response<Incoming>, TrySendError<Request<Sent>>> {
-        let Self { sender, connection } = self;
-        let mut exchange = pin!(sender.try_send_request(message));
-        poll_fn(|cx| {
-            if let Some(driven) = connection
-                && let Poll::Ready(ended) = Pin::new(driven).poll(cx)
-            {
-                told(ended);
-                *connection = None;
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<response::Parts, NoAnswer>> {
+        // a server may answer and hang up before it has read the whole request: what it said comes first
+        let unwritten = match self.poll_sending(cx) {
+            Poll::Ready(Err(Unsendable::Body)) => return Poll::Ready(Err(NoAnswer::AgentBody)),
+            Poll::Ready(Err(Unsendable::Wire(error))) => Some(error),
+            Poll::Ready(Ok(())) | Poll::Pending => None,
+        };
+        let mut interim = 0;
+        loop {
+            match take_response(&mut self.link.input) {
+                Ok(Some(head)) if is_interim(&head) && interim < limits::INTERIM_ANSWERS_MAX => interim += 1,
+                Ok(Some(head)) if is_interim(&head) => return broken(NotAnAnswer),
+                Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                Ok(None) => match self.link.poll_read(cx, 0) {
+                    Poll::Ready(Ok(1..)) => {}
+                    Poll::Ready(Ok(_)) => return broken(unwritten.unwrap_or(io::ErrorKind::UnexpectedEof.into())),
+                    Poll::Ready(Err(error)) => return broken(unwritten.unwrap_or(error)),
+                    Poll::Pending => return self.alarm.poll(cx).map(|()| Err(NoAnswer::Late)),
+                },
+                Err(error) => return broken(error),
             }
-            exchange.as_mut().poll(cx)
-        })
-        .await
+        }
+    }
+
+    fn poll_sending(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unsendable>> {
+        let sent = self.poll_all_sent(cx);
+        if let Poll::Ready(Err(_)) = sent {
+            self.sending = None;
+        }
+        sent
+    }
+
+    fn poll_all_sent(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unsendable>> {
+        loop {
+            let mut waits = false;
+            while let Some((body, told)) = self.sending.as_mut().filter(|_| !waits && self.link.has_room()) {
+                match Pin::new(body).poll_frame(cx) {
+                    Poll::Ready(Some(Ok(frame))) => {
+                        self.link.push(frame.into_data().unwrap_or_default(), *told);
+                        self.alarm.begin();
+                    }
+                    Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Unsendable::Body)),
+                    Poll::Ready(None) => {
+                        self.link.push_end(*told);
+                        self.sending = None;
+                    }
+                    Poll::Pending => waits = true,
+                }
+            }
+            ready!(self.link.poll_flush(cx)).map_err(Unsendable::Wire)?;
+            match self.sending {
+                None => return Poll::Ready(Ok(())),
+                Some(_) if waits => return Poll::Pending,
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// The next of the answer's body, while what is left of the request's goes out.
+    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
+        if let Poll::Ready(Err(_)) = self.poll_sending(cx) {
+            self.stays = false;
+        }
+        let failed = |error: Box<dyn Error + Send + Sync>| Poll::Ready(Some(Err(BodyFailed::Broken(error))));
+        loop {
+            match self.decoder.next(&mut self.link.input) {
+                Ok(Decoded::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Ok(Decoded::Trailers(fields)) => return Poll::Ready(Some(Ok(Frame::trailers(fields)))),
+                Ok(Decoded::Done) => return Poll::Ready(None),
+                Ok(Decoded::More) => {}
+                Err(error) => return failed(Box::new(error)),
+            }
+            let wanted = self.decoder.size_hint().exact().unwrap_or(0);
+            match ready!(self.link.poll_read(cx, wanted)) {
+                Ok(0) if self.decoder.close() => return Poll::Ready(None),
+                Ok(0) => return failed(Box::new(io::Error::from(io::ErrorKind::UnexpectedEof))),
+                Ok(_) => {}
+                Err(error) => return failed(Box::new(error)),
+            }
+        }
+    }
+
+    /// Whether the answer's body was read to its end.
+    pub(super) fn is_read(&self) -> bool {
+        self.decoder.is_done()
+    }
+
+    /// How much of the answer's body is to come.
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.decoder.size_hint()
+    }
+
+    /// What the other protocol's bytes pass on, once both sides have switched.
+    pub(super) fn switch(self) -> Rewound<Wire> {
+        let (wire, early) = self.link.into_parts();
+        Rewound::new(early, wire)
     }
 }
 
 impl fmt::Debug for Http1 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http1").field("driven", &self.connection.is_some()).finish_non_exhaustive()
+        f.debug_struct("Http1").field("stays", &self.stays).finish_non_exhaustive()
     }
+}
+
+/// Why a body did not go out whole.
+enum Unsendable {
+    Body,
+    Wire(io::Error),
+}
+
+/// How the answer's body ends (RFC 9112 §6.3). What can be read in two ways is refused elsewhere.
+fn decoder(head: &response::Parts, head_only: bool) -> Result<Decoder, NotAnAnswer> {
+    let bodiless =
+        head.status.is_informational() || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if head_only || bodiless {
+        return Ok(Decoder::Done);
+    }
+    if head.headers.contains_key(TRANSFER_ENCODING) {
+        return Ok(Decoder::chunked());
+    }
+    let Some(length) = head.headers.get(CONTENT_LENGTH) else { return Ok(Decoder::Close) };
+    let digits = Some(length.as_bytes()).filter(|bytes| bytes.iter().all(u8::is_ascii_digit));
+    let length = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+    length.map(Decoder::length).ok_or(NotAnAnswer)
+}
+
+/// 101 is none: both sides have switched.
+fn is_interim(head: &response::Parts) -> bool {
+    head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS
+}
+
+fn broken<T>(error: impl Error + Send + Sync + 'static) -> Poll<Result<T, NoAnswer>> {
+    Poll::Ready(Err(NoAnswer::Broken(Box::new(error))))
 }

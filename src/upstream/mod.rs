@@ -4,6 +4,7 @@
 //! shared by no two sessions, resources or hosts, nor by a resource and what a reload made of it.
 
 mod address;
+mod alarm;
 mod connection;
 mod connections;
 mod dial;
@@ -27,11 +28,11 @@ use std::sync::Arc;
 
 use hyper::Response;
 use hyper::StatusCode;
-use hyper::body::Incoming;
 use tokio_util::task::TaskTracker;
 
 pub use address::is_loopback;
 pub use address::is_public;
+pub use connection::Upgraded;
 pub use dial::Dialer;
 pub use dial::Reach;
 pub use failure::NotForwarded;
@@ -50,6 +51,7 @@ use crate::policy::Permit;
 use crate::resource::Resource;
 use crate::resource::Source;
 use crate::tls::Roots;
+use crate::upstream::connection::Coming;
 use crate::upstream::connection::Purpose;
 use crate::upstream::connection::Sender;
 use crate::upstream::connections::Connections;
@@ -136,7 +138,7 @@ impl Upstream {
         let copy = credential.filter(|_| is_renewable(&resource.source)).and_then(|_| request.copy());
         let key = Key::new(permit.session(), owner, &request.destination().authority, request.protocol());
         let reply = match request.switches_protocol() {
-            true => Box::pin(self.switch(request, &resource, credential, &key)).await?,
+            true => Box::pin(self.switch(request, &resource, credential, key)).await?,
             false => self.exchange(request, &resource, credential, key).await?,
         };
         Ok(match reply.response.status() {
@@ -158,7 +160,7 @@ impl Upstream {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(NotForwarded::UnaskedSwitch);
         }
-        reply::read(response, resource, Some(Carried { sender, key, pool: Arc::clone(self.connections.pool()) })).await
+        reply::read(response, resource, Carried { sender, key, pool: Arc::clone(self.connections.pool()) })
     }
 
     /// On a connection of its own, which nothing else is sent on before or after.
@@ -167,14 +169,14 @@ impl Upstream {
         request: Outbound,
         resource: &Resource,
         credential: Option<&Credential>,
-        key: &Key,
+        key: Key,
     ) -> Result<Reply, NotForwarded> {
-        let mut sender = self.connections.connect(resource, key, Purpose::Upgrade).await?;
+        let mut sender = self.connections.connect(resource, &key, Purpose::Upgrade).await?;
         let message = rewrite::message(request, resource, credential, sender.host(), sender.protocol())?;
         let response = sender.send(message, key.host()).await?;
         match response.status() {
-            StatusCode::SWITCHING_PROTOCOLS => reply::switched(response, resource, key.host()).await,
-            _ => reply::read(response, resource, None).await,
+            StatusCode::SWITCHING_PROTOCOLS => reply::switched(response, resource, sender),
+            _ => reply::read(response, resource, Carried { sender, key, pool: Arc::clone(self.connections.pool()) }),
         }
     }
 
@@ -186,7 +188,7 @@ impl Upstream {
         resource: &Resource,
         credential: Option<&Credential>,
         key: &Key,
-    ) -> Result<(Response<Incoming>, Sender), NotForwarded> {
+    ) -> Result<(Response<Coming>, Sender), NotForwarded> {
         let mut sender = self.connections.take(resource, key).await?;
         let mut message = rewrite::message(request, resource, credential, sender.host(), sender.protocol())?;
         for _ in 0..limits::UPSTREAM_RETRIES_UNSENT {

@@ -28,7 +28,7 @@ pub(super) struct Pool {
 
 #[derive(Debug, Default)]
 struct State {
-    idle: HashMap<Key, Vec<Idle>>,
+    idle: HashMap<Key, Vec<Idle>, foldhash::fast::RandomState>,
     count: usize,
     in_force: HashSet<ResourceInstance>,
 }
@@ -131,7 +131,10 @@ impl State {
         if self.count >= idle_max {
             out.extend(self.remove_oldest());
         }
-        let idle = self.idle.entry(key.clone()).or_default();
+        if !self.idle.contains_key(key) {
+            self.idle.insert(key.clone(), Vec::new());
+        }
+        let Some(idle) = self.idle.get_mut(key) else { return vec![new] };
         let room = match new.sender.protocol() {
             Protocol::Http1 => idle.len() < limits::UPSTREAM_IDLE_PER_KEY_MAX,
             // one serves all, until it has no stream left

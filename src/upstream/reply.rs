@@ -2,21 +2,26 @@
 
 use std::sync::Arc;
 use std::task::Context;
+use std::task::Poll;
 
+use bytes::Bytes;
 use hyper::Response;
 use hyper::Version;
+use hyper::body::Frame;
 use hyper::body::Incoming;
-use hyper::upgrade::Upgraded;
+use hyper::body::SizeHint;
 
 use crate::http::Body;
-use crate::http::Carrier;
+use crate::http::BodyFailed;
+use crate::http::Frames;
 use crate::http::Trailers;
 use crate::limits;
-use crate::model::Authority;
 use crate::resource::Resource;
 use crate::upstream::NotForwarded;
-use crate::upstream::connection;
+use crate::upstream::Upgraded;
+use crate::upstream::connection::Coming;
 use crate::upstream::connection::Sender;
+use crate::upstream::http1::Http1;
 use crate::upstream::key::Key;
 use crate::upstream::pool::Pool;
 use crate::upstream::rewrite;
@@ -37,50 +42,90 @@ pub(super) struct Carried {
     pub(super) pool: Arc<Pool>,
 }
 
-impl Carrier for Carried {
-    fn drive(&mut self, cx: &mut Context<'_>) {
-        self.sender.drive(cx);
-    }
-
-    /// An HTTP/2 connection is in the pool already; what ends here is a stream.
-    fn finish(self: Box<Self>, cx: &mut Context<'_>) {
-        let Self { mut sender, key, pool } = *self;
-        match sender.protocol() {
-            rewrite::Protocol::Http1 if sender.is_idle(cx) => pool.put(&key, sender),
-            rewrite::Protocol::Http1 | rewrite::Protocol::Http2 => {}
+impl Carried {
+    /// The exchange is over. A connection of HTTP/2 is in the pool already; what ends here is a stream.
+    fn finish(self) {
+        if self.sender.protocol() == rewrite::Protocol::Http1 && !self.sender.is_closed() {
+            self.pool.put(&self.key, self.sender);
         }
     }
 }
 
-/// An answer; `carried` is what its body comes on, unless that keeps itself going.
-pub(super) async fn read(
-    response: Response<Incoming>,
+/// A body that keeps its HTTP/1 connection going, and gives it back when it has passed whole.
+struct Http1Body(Option<Carried>);
+
+impl Frames for Http1Body {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
+        let Some(http1) = self.0.as_mut().and_then(|carried| carried.sender.http1()) else { return Poll::Ready(None) };
+        let frame = http1.poll_frame(cx);
+        if http1.is_read()
+            && let Some(carried) = self.0.take()
+        {
+            carried.finish();
+        }
+        frame
+    }
+
+    fn is_end(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let http1 = self.0.as_ref().and_then(|carried| carried.sender.as_http1());
+        http1.map_or_else(|| SizeHint::with_exact(0), Http1::size_hint)
+    }
+}
+
+/// A body on a stream of HTTP/2, which is one use of its connection.
+struct Http2Body {
+    incoming: Incoming,
+    _carried: Carried,
+}
+
+impl Frames for Http2Body {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
+        Frames::poll_frame(&mut self.incoming, cx)
+    }
+
+    fn is_end(&self) -> bool {
+        self.incoming.is_end()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        Frames::size_hint(&self.incoming)
+    }
+}
+
+/// An answer; `carried` is what its body comes on.
+pub(super) fn read(
+    response: Response<Coming>,
     resource: &Resource,
-    carried: Option<Carried>,
+    mut carried: Carried,
 ) -> Result<Reply, NotForwarded> {
-    let (mut head, incoming) = response.into_parts();
+    let (mut head, coming) = response.into_parts();
     rewrite::check_response(&head.headers)?;
     rewrite::clean_response(&mut head.headers, resource);
     head.version = Version::HTTP_11;
-    let body = Body::stream(incoming, Trailers::Pass, limits::UPSTREAM_BODY_IDLE_TIMEOUT);
-    let body = match carried {
-        Some(carried) => body.carried(Box::new(carried)).await,
-        None => body,
+    let bound = limits::UPSTREAM_BODY_IDLE_TIMEOUT;
+    let body = match coming {
+        Coming::Http1 if carried.sender.http1().is_some_and(|http1| http1.is_read()) => {
+            carried.finish();
+            Body::Empty
+        }
+        Coming::Http1 => Body::stream(Http1Body(Some(carried)), Trailers::Pass, bound),
+        Coming::Http2(incoming) => Body::stream(Http2Body { incoming, _carried: carried }, Trailers::Pass, bound),
     };
     Ok(Reply { response: Response::from_parts(head, body), upgraded: None })
 }
 
 /// A 101 to a request that asked for a WebSocket, cleaned like any other answer.
-pub(super) async fn switched(
-    mut response: Response<Incoming>,
-    resource: &Resource,
-    host: &Authority,
-) -> Result<Reply, NotForwarded> {
+pub(super) fn switched(response: Response<Coming>, resource: &Resource, sender: Sender) -> Result<Reply, NotForwarded> {
     rewrite::check_response(response.headers())?;
     if !rewrite::switches_to_websocket(response.headers()) {
         return Err(NotForwarded::UnaskedSwitch);
     }
-    let upgraded = connection::upgrade(&mut response, host).await?;
+    let upgraded = sender.switch().ok_or(NotForwarded::UnaskedSwitch)?;
+    let mut response = response.map(|_| Body::Empty);
     rewrite::clean_response(response.headers_mut(), resource);
-    Ok(Reply { response: response.map(|_| Body::Empty), upgraded: Some(upgraded) })
+    Ok(Reply { response, upgraded: Some(upgraded) })
 }

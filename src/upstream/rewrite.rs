@@ -2,7 +2,6 @@
 
 use hyper::HeaderMap;
 use hyper::Method;
-use hyper::Request;
 use hyper::Uri;
 use hyper::Version;
 use hyper::body::Body as _;
@@ -42,7 +41,7 @@ pub enum Protocol {
 /// An agent's request on its way out; what is recorded of it is not here.
 #[derive(Debug)]
 pub struct Outbound {
-    head: Parts,
+    head: Box<Parts>,
     destination: Destination,
     body: Body,
     protocol: Protocol,
@@ -61,7 +60,7 @@ pub(super) enum Handling {
 
 impl Outbound {
     /// `protocol` is what the agent speaks; `websocket` that it asks to switch.
-    pub fn new(head: Parts, destination: Destination, body: Body, protocol: Protocol, websocket: bool) -> Self {
+    pub fn new(head: Box<Parts>, destination: Destination, body: Body, protocol: Protocol, websocket: bool) -> Self {
         Self { head, destination, body, protocol, websocket, handling: Handling::Managed }
     }
 
@@ -105,6 +104,13 @@ impl Outbound {
     }
 }
 
+/// What is sent, once it is known on what.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) head: Box<Parts>,
+    pub(super) body: Sent,
+}
+
 /// A server's name as its requests tell it; the same for all on one connection.
 #[derive(Clone, Debug)]
 pub(super) struct HostName {
@@ -131,7 +137,7 @@ pub(super) fn message(
     credential: Option<&Credential>,
     host: &HostName,
     protocol: Protocol,
-) -> Result<Request<Sent>, NotForwarded> {
+) -> Result<Message, NotForwarded> {
     let Outbound { mut head, destination, body, protocol: agent, websocket, handling } = outbound;
     let wants_trailers = agent == Protocol::Http2 && head.headers.get(TE).is_some_and(|value| value == "trailers");
     let upgrade = websocket.then(|| head.headers.get(UPGRADE).cloned()).flatten();
@@ -162,7 +168,7 @@ pub(super) fn message(
     if let Some(target) = target(&head.uri, destination.path.as_str())? {
         head.uri = target;
     }
-    let mut message = Request::from_parts(head, Sent::new(body));
+    let mut message = Message { head, body: Sent::new(body) };
     retarget(&mut message, host, protocol)?;
     Ok(message)
 }
@@ -178,27 +184,23 @@ fn frame(head: &mut Parts, body: &Body) {
 }
 
 /// Gives a message the form of target, host and framing that `protocol` has.
-pub(super) fn retarget(message: &mut Request<Sent>, host: &HostName, protocol: Protocol) -> Result<(), NotForwarded> {
-    let mut parts = std::mem::take(message.uri_mut()).into_parts();
+pub(super) fn retarget(message: &mut Message, host: &HostName, protocol: Protocol) -> Result<(), NotForwarded> {
+    let head = &mut message.head;
+    let mut parts = std::mem::take(&mut head.uri).into_parts();
     match protocol {
         Protocol::Http1 => {
             (parts.scheme, parts.authority) = (None, None);
-            message.headers_mut().insert(HOST, host.field.clone());
-            message.headers_mut().remove(TE);
-            // hyper would send none of a GET's body whose length is not known
-            if message.body().size_hint().exact().is_none() {
-                message.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-            }
-            *message.version_mut() = Version::HTTP_11;
+            head.headers.insert(HOST, host.field.clone());
+            head.headers.remove(TE);
+            head.version = Version::HTTP_11;
         }
         Protocol::Http2 => {
             (parts.scheme, parts.authority) = (Some(uri::Scheme::HTTPS), Some(host.authority.clone()));
-            message.headers_mut().remove(HOST);
-            message.headers_mut().remove(TRANSFER_ENCODING);
-            *message.version_mut() = Version::HTTP_2;
+            head.headers.remove(HOST);
+            head.version = Version::HTTP_2;
         }
     }
-    *message.uri_mut() = Uri::from_parts(parts).map_err(|_| NotForwarded::Target)?;
+    head.uri = Uri::from_parts(parts).map_err(|_| NotForwarded::Target)?;
     Ok(())
 }
 
@@ -260,8 +262,8 @@ mod tests {
     use crate::model::PathForms;
     use crate::upstream::tests::resource;
 
-    fn sent(method: &str, uri: &str, fields: &[(&str, &str)], body: Body, protocol: Protocol) -> Request<Sent> {
-        let mut request = Request::builder().method(method).uri(uri);
+    fn sent(method: &str, uri: &str, fields: &[(&str, &str)], body: Body, protocol: Protocol) -> Message {
+        let mut request = hyper::Request::builder().method(method).uri(uri);
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
@@ -269,7 +271,7 @@ mod tests {
         let authority = Authority::parse("api.example.com:443").unwrap();
         let path = Path::parse(head.uri.path(), PathForms::default()).unwrap();
         let destination = Destination { scheme: Scheme::Https, authority: authority.clone(), path };
-        let outbound = Outbound::new(head, destination, body, protocol, false);
+        let outbound = Outbound::new(Box::new(head), destination, body, protocol, false);
         let host = HostName::new(Scheme::Https, &authority).unwrap();
         message(outbound, &resource(Scheme::Https, "api.example.com", 443), None, &host, protocol).unwrap()
     }
@@ -293,23 +295,23 @@ mod tests {
         let lengths = |method, field, body| {
             let fields = [("content-length", field)];
             let message = sent(method, "/", &fields, body, Protocol::Http1);
-            message.headers().get(CONTENT_LENGTH).map(|value| value.to_str().unwrap().to_owned())
+            message.head.headers.get(CONTENT_LENGTH).map(|value| value.to_str().unwrap().to_owned())
         };
         assert_eq!(lengths("POST", "005", Body::Whole("12345".into())), None, "hyper writes it");
         assert_eq!(lengths("POST", "", Body::Empty), Some("0".to_owned()));
         assert_eq!(lengths("GET", "00", Body::Empty), Some("0".to_owned()));
-        assert_eq!(sent("GET", "/", &[], Body::Empty, Protocol::Http1).headers().get(CONTENT_LENGTH), None);
-        assert_eq!(sent("PUT", "/", &[], Body::Empty, Protocol::Http2).headers()[CONTENT_LENGTH], "0");
+        assert_eq!(sent("GET", "/", &[], Body::Empty, Protocol::Http1).head.headers.get(CONTENT_LENGTH), None);
+        assert_eq!(sent("PUT", "/", &[], Body::Empty, Protocol::Http2).head.headers[CONTENT_LENGTH], "0");
     }
 
     #[test]
     fn a_target_has_the_form_of_its_protocol() {
         for uri in ["/a/b?x=1", "https://api.example.com/a/b?x=1"] {
-            assert_eq!(sent("GET", uri, &[], Body::Empty, Protocol::Http1).uri(), "/a/b?x=1");
-            assert_eq!(sent("GET", uri, &[], Body::Empty, Protocol::Http2).uri(), "https://api.example.com/a/b?x=1");
+            assert_eq!(sent("GET", uri, &[], Body::Empty, Protocol::Http1).head.uri, "/a/b?x=1");
+            assert_eq!(sent("GET", uri, &[], Body::Empty, Protocol::Http2).head.uri, "https://api.example.com/a/b?x=1");
         }
-        assert_eq!(sent("GET", "https://api.example.com?x=1", &[], Body::Empty, Protocol::Http1).uri(), "/?x=1");
-        assert_eq!(sent("GET", "https://api.example.com", &[], Body::Empty, Protocol::Http1).uri(), "/");
+        assert_eq!(sent("GET", "https://api.example.com?x=1", &[], Body::Empty, Protocol::Http1).head.uri, "/?x=1");
+        assert_eq!(sent("GET", "https://api.example.com", &[], Body::Empty, Protocol::Http1).head.uri, "/");
     }
 
     #[test]

@@ -51,6 +51,15 @@ impl Sent {
         Self { body, progress }
     }
 
+    /// All of it, where it need not be waited for.
+    pub(super) fn at_hand(&self) -> Option<Bytes> {
+        match &self.body {
+            Body::Empty => Some(Bytes::new()),
+            Body::Whole(bytes) => Some(bytes.clone()),
+            Body::Stream(_) => None,
+        }
+    }
+
     /// For whom waits while it is sent.
     pub(super) fn progress(&self) -> Option<Arc<Progress>> {
         self.progress.clone()

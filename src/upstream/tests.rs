@@ -29,7 +29,6 @@ use crate::resource::ResourceInstance;
 use crate::resource::Source;
 use crate::upstream::Dialer;
 use crate::upstream::Protocol;
-use crate::upstream::connection::Purpose;
 use crate::upstream::connection::Sender;
 use crate::upstream::connection::connect;
 use crate::upstream::key::Key;
@@ -124,7 +123,7 @@ impl Shelf {
 
     async fn sender(&self) -> Sender {
         let (dialer, tasks) = (Dialer::default(), TaskTracker::new());
-        connect(&dialer, &self.resource, &self.authority(), None, Purpose::Requests, &tasks).await.unwrap()
+        connect(&dialer, &self.resource, &self.authority(), None, &tasks).await.unwrap()
     }
 }
 
@@ -161,7 +160,7 @@ async fn a_connection_of_a_session_that_has_ended_neither_stays_nor_comes_back()
     let shelf = Shelf::new().await;
     let under_way = shelf.sender().await;
     shelf.pool.put(&shelf.key(), shelf.sender().await);
-    shelf.session.ended().cancel();
+    shelf.session.ended.end();
     shelf.pool.end_session(shelf.session.id());
     assert!(!shelf.pool.has(&shelf.key()));
     shelf.pool.put(&shelf.key(), under_way);

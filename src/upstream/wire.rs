@@ -14,8 +14,10 @@ use tokio_rustls::client::TlsStream;
 
 /// One of the two; a type of its own, so that a connection needs no other.
 #[derive(Debug)]
-pub(super) enum Wire {
+pub enum Wire {
+    /// In the clear.
     Clear(TcpStream),
+    /// Under verified TLS.
     Tls(Box<TlsStream<TcpStream>>),
 }
 

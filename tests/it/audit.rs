@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::Value;
+use tokio::io::AsyncBufReadExt as _;
 
 use crate::world::Outcome;
 use crate::world::UP;
@@ -129,6 +130,19 @@ async fn a_ledger_that_lost_its_end_is_found_out_by_its_signed_head() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_was_deleted_whole_is_missed_for_ever() {
+    let (mut world, file) = with_requests(2).await;
+    fs::remove_file(&file).unwrap();
+    fs::remove_file(world.home().join("state/audit/head.json")).unwrap();
+    assert!(verify(&world).await.expect(1).stderr.contains("(truncated)"));
+    world.start_daemon().await;
+    assert!(world.said().contains("the ledger is gone"), "{}", world.said());
+    let outcome = verify(&world).await.expect(1);
+    assert!(outcome.stdout.contains("found at a start: "), "{outcome:?}");
+    assert!(outcome.stderr.contains("were removed"), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_torn_tail_is_sealed_at_the_next_start() {
     let (mut world, file) = with_requests(2).await;
     let mut text = fs::read_to_string(&file).unwrap();
@@ -205,8 +219,6 @@ async fn a_path_cannot_colour_or_turn_the_terminal() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn records_are_followed_as_they_come() {
-    use tokio::io::AsyncBufReadExt as _;
-
     let up = Upstream::h1().await;
     let world = World::usual(&up).await;
     let session = world.session("claude").await;
@@ -225,4 +237,25 @@ async fn records_are_followed_as_they_come() {
         let line = crate::world::within("a followed record", lines.next_line()).await.unwrap().unwrap();
         assert!(line.contains(&path), "{line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn following_begins_with_the_last_records_and_ends_with_its_reader() {
+    let (world, _) = with_requests(25).await;
+    let mut following = tokio::process::Command::new(env!("CARGO_BIN_EXE_valetkey"))
+        .args(["audit", "-f", "--json"])
+        .env("VALETKEY_HOME", world.home())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = tokio::io::BufReader::new(following.stdout.take().unwrap()).lines();
+    for number in 5..25 {
+        let line = crate::world::within("one of the last records", lines.next_line()).await.unwrap().unwrap();
+        assert!(line.contains(&format!("/echo/{number}\"")), "{number}: {line}");
+    }
+    drop(lines);
+    // nothing more comes: it has to notice by itself
+    assert!(crate::world::within("its end", following.wait()).await.unwrap().success());
 }

@@ -29,11 +29,13 @@ async fn a_stop_lets_finish_what_is_under_way_and_waits_for_no_idle_session() {
     let stop = async {
         until("the request to arrive", || (!up.requests().is_empty()).then_some(())).await;
         let begun = Instant::now();
-        world.valetkey(&["stop"]).await.expect(0);
+        let stopped = world.valetkey(&["stop"]).await.expect(0);
+        assert!(stopped.stderr.starts_with("waiting: requests under way have 5 s to finish\n"), "{stopped:?}");
         begun.elapsed()
     };
     let answer_later = async {
         until("the daemon to drain", || world.said().contains("draining").then_some(())).await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
         up.release(1);
     };
     let (answer, took, ()) = tokio::join!(under_way, stop, answer_later);

@@ -20,7 +20,7 @@ use crate::model::Timestamp;
 impl Entry {
     pub(super) fn write_decided(&self, bytes: &mut Vec<u8>, now: Timestamp, verdict: &Verdict<'_>) {
         let mut body = Body::begin(bytes, "decided");
-        body.shown("id", self.id).time("time", now);
+        body.record(self.id).time("time", now);
         if let Some(session) = &self.session {
             body.text("user", session.user().as_str());
             body.text("agent", session.agent().as_str());
@@ -44,7 +44,7 @@ impl Entry {
             if more > 0 {
                 body.number("policies_more", u64::try_from(more).unwrap_or(u64::MAX));
             }
-            body.shown("policy_set", policy_set);
+            body.text("policy_set", policy_set.as_str());
         }
         body.end();
     }
@@ -81,7 +81,7 @@ impl Entry {
         let clock = self.ledger.clock();
         let micros = |until: Duration| u64::try_from(until.saturating_sub(self.begun).as_micros()).unwrap_or(u64::MAX);
         let mut body = Body::begin(bytes, "completed");
-        body.shown("id", self.id).time("time", clock.now());
+        body.record(self.id).time("time", clock.now());
         if completion.status != 0 {
             body.number("status", completion.status.into());
         }

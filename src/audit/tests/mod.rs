@@ -19,7 +19,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::Method;
-use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::agent::Caller;
@@ -82,7 +81,7 @@ impl Bench {
             user: UserName::parse("ann@example.com").unwrap(),
             opened_at: Timestamp::from_millis(0),
             caller: Caller { pid: Some(42), program: Some("/usr/bin/curl".into()) },
-            ended: CancellationToken::new(),
+            ended: Default::default(),
         };
         let resource = Resource {
             instance: crate::resource::ResourceInstance::next(),
@@ -151,7 +150,7 @@ impl Bench {
     }
 
     fn verify(&self) -> Report {
-        verify(&self.folder(), None).unwrap()
+        verify(&self.folder(), None, &self.settings().key_folder).unwrap()
     }
 
     fn records(&self, filter: Filter) -> (Vec<Record>, usize) {

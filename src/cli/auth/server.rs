@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::http::Request;
-use axum::http::StatusCode;
 use bytes::Bytes;
+use hyper::Request;
+use hyper::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
@@ -185,7 +185,7 @@ impl Server {
         }
     }
 
-    async fn send(&self, request: axum::http::Result<Request<Bytes>>) -> Result<Value, NotGiven> {
+    async fn send(&self, request: hyper::http::Result<Request<Bytes>>) -> Result<Value, NotGiven> {
         let failed = |error: &dyn std::error::Error| {
             let message = format!("{} could not be asked", self.issuer);
             NotGiven::Failed(Failure::new(Exit::Refused, message).caused_by(error))

@@ -170,7 +170,7 @@ async fn nothing_is_held_for_a_session_that_ended() {
     let (ending, staying, resource) = (session("ses_1"), session("ses_2"), api());
     world.obtain(&ending, &resource).await.unwrap();
     world.obtain(&staying, &resource).await.unwrap();
-    ending.ended().cancel();
+    ending.ended.end();
     world.vault.end_session(ending.id());
     assert_eq!(world.vault.entries(), 1);
     let error = world.obtain(&ending, &resource).await.unwrap_err();

@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::RootCertStore;
-use tokio_util::sync::CancellationToken;
 
 use crate::agent::Caller;
 use crate::agent::Session;
@@ -163,7 +162,7 @@ fn session_of(id: &str, agent: &str, user: &str) -> Arc<Session> {
         user: UserName::parse(user).unwrap(),
         opened_at: Timestamp::from_millis(0),
         caller: Caller::default(),
-        ended: CancellationToken::new(),
+        ended: Default::default(),
     })
 }
 

@@ -153,6 +153,35 @@ async fn of_many_redemptions_at_once_one_succeeds() {
 }
 
 #[tokio::test]
+async fn of_two_replicas_one_takes_the_code_and_both_know_the_token() {
+    let scene = Scene::of_people().await;
+    let client = scene.public_client().await;
+    let replica = scene.open_again().await;
+    let code = scene.code(&client, &[("scope", "openid")]).await;
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("client_id", client.as_str()),
+        ("code", code.as_str()),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", VERIFIER),
+    ];
+    let there = async |path: &str, form: &[(&str, &str)]| {
+        let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        let request = request.body(Body::from(encode(form))).unwrap();
+        Reply::read(replica.router().oneshot(request).await.unwrap()).await
+    };
+    let (here, elsewhere) = tokio::join!(scene.post("/oauth/2/token", &form), there("/oauth/2/token", &form));
+    let taken = [&here, &elsewhere].into_iter().filter(|reply| reply.status == StatusCode::OK).count();
+    assert_eq!(taken, 1, "{} {}", here.body, elsewhere.body);
+    // The second use ended what the first one began, wherever it was.
+    let won = if here.status == StatusCode::OK { here } else { elsewhere };
+    let refresh = won.word("refresh_token");
+    let form = [("grant_type", "refresh_token"), ("client_id", client.as_str()), ("refresh_token", refresh.as_str())];
+    there("/oauth/2/token", &form).await.refused(400, "invalid_grant", "The refresh token is not valid");
+    scene.post("/oauth/2/token", &form).await.refused(400, "invalid_grant", "The refresh token is not valid");
+}
+
+#[tokio::test]
 async fn a_code_fits_one_client_one_address_one_verifier_and_one_minute() {
     let scene = Scene::of_people().await;
     let (client, other) = (scene.public_client().await, scene.public_client().await);

@@ -15,6 +15,7 @@ mod database;
 mod dependencies;
 mod failure;
 mod grants;
+mod organizations;
 mod refresh_tokens;
 mod registration_tokens;
 mod resources;

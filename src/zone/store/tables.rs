@@ -159,7 +159,9 @@ impl Store {
         // PostgreSQL has another word for it, and its plans go by how many rows there are.
         let Ok(plan) = bound(&explain, arguments.to_vec()).fetch_all(&self.pool).await else { return };
         let plan: Vec<String> = plan.iter().map(|row| row.try_get("detail").unwrap()).collect();
-        let is_plain = arguments.len() == if matches!(window.from, From::Start) { 1 } else { 3 };
+        // A list of what one user belongs to is short, and may be sorted.
+        let is_plain =
+            sql.contains("WHERE t.") && arguments.len() == if matches!(window.from, From::Start) { 1 } else { 3 };
         for step in &plan {
             assert!(!step.starts_with("SCAN"), "{sql}: {plan:?}");
             assert!(!(is_plain && step.contains("TEMP B-TREE")), "{sql}: {plan:?}");

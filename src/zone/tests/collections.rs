@@ -333,6 +333,7 @@ async fn no_filter_and_no_order_reads_a_whole_table() {
         ),
         ("/zones/{zone}/user-agents", "sort=name sort=identifier sort=updated_at"),
         ("/zones/{zone}/members", ""),
+        ("/organizations", ""),
         ("/zones/{zone}/secrets", "entity_id=x type=token owner_type=customer sort=name"),
     ];
     for (list, queries) in lists {

@@ -56,6 +56,7 @@ const DOORS: &[(&str, &[&str])] = &[
 const EXPOSE: &[&str] = &[
     "agent/held.rs",
     "agent/registry.rs",
+    "cli/agent.rs",
     "cli/run.rs",
     "cli/token.rs",
     "credential/answer.rs",

@@ -56,6 +56,7 @@ const DOORS: &[(&str, &[&str])] = &[
 const EXPOSE: &[&str] = &[
     "agent/held.rs",
     "agent/registry.rs",
+    "cli/agent.rs",
     "cli/run.rs",
     "cli/token.rs",
     "credential/answer.rs",
@@ -74,7 +75,10 @@ const EXPOSE: &[&str] = &[
     "upstream/rewrite.rs",
     "upstream/via.rs",
     "zone/management/credentials.rs",
+    "zone/management/invitations.rs",
     "zone/management/secrets.rs",
+    "zone/management/service_account_credentials.rs",
+    "zone/management/service_account_token.rs",
     "zone/oauth/answer.rs",
     "zone/oauth/client.rs",
     "zone/oauth/registration.rs",

@@ -6,6 +6,7 @@ mod collections;
 mod exchange;
 mod keys;
 mod management;
+mod organizations;
 mod refresh;
 mod registration;
 mod replicas;

@@ -2,7 +2,11 @@
 //!
 //! One section per room; a number that bounds something stands here and nowhere else.
 
+mod people;
+
 use std::time::Duration;
+
+pub use self::people::*;
 
 // --- proxy: what an agent may cost ---------------------------------------------------------------
 

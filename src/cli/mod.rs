@@ -14,6 +14,7 @@ use crate::os::SystemClock;
 
 mod agent;
 pub mod audit;
+mod auth;
 pub mod ca;
 pub mod config;
 mod daemon;
@@ -113,6 +114,8 @@ enum Command {
     Init(init::InitArgs),
     Config(config::ConfigArgs),
     Ca(ca::CaArgs),
+    // --- who you are ---------------------------------------------------------------------------------
+    Auth(auth::AuthArgs),
     // --- the zone ------------------------------------------------------------------------------------
     Zone(zone::ZoneArgs),
     Token(token::TokenArgs),
@@ -146,6 +149,7 @@ impl Command {
                 let read = |name: &str| surroundings.environment.get(name).map(OsString::from);
                 config::run(&args, &read, &surroundings.paths, output)
             }
+            Self::Auth(args) => waiting(auth::run(args, &surroundings, output)),
             Self::Ca(args) => ca::run(args, &surroundings.paths.ca_folder(), output),
             Self::Zone(args) => zone::run(args, &surroundings, output),
             Self::Token(args) => waiting(token::run(args, &surroundings, output)),

@@ -16,10 +16,15 @@ use crate::cli::Failure;
 use crate::cli::LogFormat;
 use crate::cli::Output;
 use crate::cli::Surroundings;
+use crate::http::Client;
+use crate::limits;
 use crate::model::UserName;
 use crate::os;
 use crate::os::SystemClock;
+use crate::tls;
 use crate::zone::Database;
+use crate::zone::Registration;
+use crate::zone::Rules;
 use crate::zone::Settings;
 use crate::zone::Zone;
 
@@ -105,7 +110,13 @@ async fn serve(args: ServeArgs, surroundings: &Surroundings, output: &mut Output
     let issuer = args.url.unwrap_or_else(|| format!("http://{address}"));
     let told = issuer.clone();
     let clock = Arc::new(SystemClock::new());
-    let settings = Settings { database, sealing_key, issuer, owner, resources: Vec::new(), clock };
+    let roots = tls::platform_roots(None);
+    let tls = tls::client_config(&roots, &[], &[b"http/1.1"])
+        .map_err(|error| Failure::new(Exit::Refused, "TLS can't be used").caused_by(&error))?;
+    let outbound = Client::new(tls, limits::OUTBOUND_TIMEOUT, limits::OUTBOUND_ANSWER_BYTES_MAX);
+    // A team's zone: any client may come, and gets nothing but what a person allows it.
+    let rules = Rules { registration: Registration::Open, outbound: Some(outbound), ..Rules::default() };
+    let settings = Settings { database, sealing_key, issuer, owner, resources: Vec::new(), clock, rules };
     let zone = Zone::open(settings).await.map_err(|error| {
         let failure = Failure::new(Exit::Refused, "the zone can't be opened").caused_by(&error);
         match error.hint() {

@@ -12,6 +12,7 @@ use crate::credential::Persist;
 use crate::credential::Secrets;
 use crate::credential::ZoneClient;
 use crate::daemon::listeners::Listeners;
+use crate::http::Client;
 use crate::model::Clock;
 use crate::model::Scopes;
 use crate::model::Secret;
@@ -58,6 +59,7 @@ pub(super) async fn open_zone(
     issuer: &str,
     user: &UserName,
     resources: &[Arc<Resource>],
+    client: &Client,
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<zone::Zone>, Failure> {
     let config::Zone::Embedded { .. } = config.zone else { return Ok(None) };
@@ -68,6 +70,7 @@ pub(super) async fn open_zone(
         owner: user.clone(),
         resources: declared(resources),
         clock: Arc::clone(clock),
+        rules: zone::Rules { outbound: Some(client.clone()), ..zone::Rules::default() },
     };
     zone::Zone::open(settings).await.map(Some).map_err(|error| zone_failure(&error))
 }

@@ -133,7 +133,7 @@ impl Parts {
         let bundle = certificates.write_bundle(&roots).map_err(|error| ca_failure(&error, error.hint()))?;
         let files = AgentFiles::write(&paths.ca_folder(), &bundle).map_err(|error| ca_failure(&error, error.hint()))?;
 
-        let zone = open_zone(&config, &surroundings, &issuer, &user, &resources, &clock).await?;
+        let zone = open_zone(&config, &surroundings, &issuer, &user, &resources, &client, &clock).await?;
         let access = ZoneAccess {
             issuer: issuer.clone(),
             user: user.clone(),

@@ -53,6 +53,19 @@ impl Jwk {
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
+
+    /// Its RFC 7638 thumbprint; none when a member is missing that its kind must have.
+    pub fn thumbprint(&self) -> Option<String> {
+        let (n, e, crv) = (self.n.as_deref(), self.e.as_deref(), self.crv.as_deref());
+        let (x, y) = (self.x.as_deref(), self.y.as_deref());
+        // The required members of the kind, in the order of the alphabet.
+        let canonical = match self.kty.as_str() {
+            "RSA" => serde_json::json!({ "e": e?, "kty": "RSA", "n": n? }),
+            "EC" => serde_json::json!({ "crv": crv?, "kty": "EC", "x": x?, "y": y? }),
+            _ => return None,
+        };
+        Some(crate::jose::hash_of(&canonical.to_string()))
+    }
 }
 
 /// The document at a `jwks_uri`. Keys that can't be read are skipped, as RFC 7517 §5 asks.
@@ -143,7 +156,8 @@ impl PublicKey {
         crypto::verify(signature, message, &self.key, self.algorithm).unwrap_or(false)
     }
 
-    fn of(jwk: &Jwk) -> Option<Self> {
+    /// None when it is no key of the two kinds.
+    pub(super) fn of(jwk: &Jwk) -> Option<Self> {
         let alg = jwk.alg.as_deref();
         match jwk.kty.as_str() {
             "RSA" if alg.is_none_or(|alg| alg == "RS256") => {

@@ -57,6 +57,13 @@ id!(
     RowId, ""
 );
 
+impl ApplicationId {
+    /// One for a client that registered itself.
+    pub(in crate::zone) fn random_user_agent() -> Self {
+        Self(format!("ua_{}", random_word()))
+    }
+}
+
 /// A token's own id: a UUID of version 7 (RFC 9562 §5.7), which sorts by time.
 pub(in crate::zone) fn token_id(now: Timestamp) -> String {
     let millis = u128::from(now.as_millis().unsigned_abs()) & ((1 << 48) - 1);

@@ -14,13 +14,18 @@ use crate::model::Clock;
 use crate::model::Scopes;
 use crate::model::Secret;
 use crate::model::SessionId;
+use crate::model::Timestamp;
+use crate::zone::foreign_keys::ForeignKeys;
 use crate::zone::id::SignInId;
 use crate::zone::id::UserId;
 use crate::zone::id::token_id;
 use crate::zone::keyring::Keyring;
+use crate::zone::people::People;
+use crate::zone::rules::Rules;
 use crate::zone::store::Application;
 use crate::zone::store::Resource;
 use crate::zone::store::Store;
+use crate::zone::store::StoreFailed;
 use crate::zone::store::User;
 
 /// Everything that an endpoint needs.
@@ -30,6 +35,9 @@ pub(in crate::zone) struct Issuer {
     pub(in crate::zone) store: Store,
     pub(in crate::zone) keyring: Keyring,
     pub(in crate::zone) clock: Arc<dyn Clock>,
+    pub(in crate::zone) rules: Rules,
+    pub(in crate::zone) foreign_keys: ForeignKeys,
+    pub(in crate::zone) people: People,
 }
 
 /// A signed access token, and what its answer says about it.
@@ -37,29 +45,71 @@ pub(in crate::zone) struct Issued {
     pub(in crate::zone) token: Secret,
     pub(in crate::zone) lifetime: Duration,
     pub(in crate::zone) scopes: Scopes,
+    /// Whether it is bound to a key, and of no use without it.
+    pub(in crate::zone) bound: bool,
 }
 
 /// Whom a token is about.
+#[derive(Clone, Copy)]
 pub(in crate::zone) enum Subject<'a> {
     /// The application itself.
     Application,
+    /// A user, at an application that acts as nothing but their means.
+    User(&'a User),
     /// A user, in whose name an application acts.
     UserThrough(&'a User),
 }
 
-/// A user's session token, read back.
-#[derive(Debug, Deserialize)]
+/// A token that is to be issued.
+pub(in crate::zone) struct Wanted<'a> {
+    pub(in crate::zone) subject: Subject<'a>,
+    pub(in crate::zone) client: &'a Application,
+    pub(in crate::zone) resource: &'a Resource,
+    pub(in crate::zone) scopes: Scopes,
+    /// The session that it says it belongs to.
+    pub(in crate::zone) session: Option<&'a str>,
+    /// Whoever acted before the client.
+    pub(in crate::zone) actor: Option<&'a serde_json::Value>,
+    /// The thumbprint of the key that it is bound to.
+    pub(in crate::zone) key: Option<&'a str>,
+}
+
+/// When and how the person of a session showed who they are.
+#[derive(Clone, Copy)]
+pub(in crate::zone) struct Shown {
+    pub(in crate::zone) at: Timestamp,
+    pub(in crate::zone) second_factor_at: Option<Timestamp>,
+}
+
+/// A token of this zone, read back.
+#[derive(Clone, Debug, Deserialize)]
 pub(in crate::zone) struct Session {
     sub: String,
+    #[serde(default)]
     sid: String,
     sub_profile: String,
     act: Option<serde_json::Value>,
+    pub(in crate::zone) aud: String,
+    pub(in crate::zone) client_id: String,
+    pub(in crate::zone) scope: Option<String>,
+    pub(in crate::zone) jti: String,
+    pub(in crate::zone) iat: i64,
+    pub(in crate::zone) exp: i64,
+    pub(in crate::zone) auth_time: Option<i64>,
+    pub(in crate::zone) mfa_time: Option<i64>,
+    pub(in crate::zone) preferred_username: Option<String>,
+    cnf: Option<Confirmation<String>>,
 }
 
 impl Session {
     /// Who is signed in; none when the token is not about a user.
     pub(in crate::zone) fn user(&self) -> Option<UserId> {
         (self.sub_profile == USER).then(|| UserId::known(self.sub.clone()))
+    }
+
+    /// Whom it is about, of whatever kind.
+    pub(in crate::zone) fn subject(&self) -> &str {
+        &self.sub
     }
 
     /// Which sign-in it belongs to.
@@ -71,13 +121,26 @@ impl Session {
     pub(in crate::zone) fn actor(&self) -> Option<&serde_json::Value> {
         self.act.as_ref()
     }
+
+    /// The thumbprint of the key without which it is of no use.
+    pub(in crate::zone) fn key(&self) -> Option<&str> {
+        self.cnf.as_ref().map(|confirmation| confirmation.jkt.as_str())
+    }
 }
 
 impl Issuer {
     /// `url` is the issuer's own address.
-    pub(in crate::zone) fn new(url: String, store: Store, keyring: Keyring, clock: Arc<dyn Clock>) -> Self {
+    pub(in crate::zone) fn new(
+        url: String,
+        store: Store,
+        keyring: Keyring,
+        clock: Arc<dyn Clock>,
+        rules: Rules,
+        people: People,
+    ) -> Self {
         let verifier = Verifier::new(url.clone(), url.clone(), Arc::clone(&clock));
-        Self { url, verifier, store, keyring, clock }
+        let foreign_keys = ForeignKeys::new(rules.outbound.clone(), Arc::clone(&clock), &url);
+        Self { url, verifier, store, keyring, clock, rules, foreign_keys, people }
     }
 
     /// The issuer's own address, as in `iss`.
@@ -107,12 +170,35 @@ impl Issuer {
         self.verifier.verify(token, self.keyring.keys().verifying())
     }
 
-    /// A user's session token: its audience is the issuer, and it is good for exchanges only.
+    /// Reads an access token of this zone for `audience`.
+    pub(in crate::zone) fn read_token(&self, token: &str, audience: &str) -> Result<Session, Refused> {
+        let verifier = Verifier::new(self.url.clone(), audience.to_owned(), Arc::clone(&self.clock));
+        verifier.verify(token, self.keyring.keys().verifying())
+    }
+
+    /// Whether what a token speaks of still holds: it was not called back, and its session has not ended.
+    pub(in crate::zone) async fn is_live(&self, token: &Session) -> Result<bool, StoreFailed> {
+        if self.store.is_revoked(&token.jti).await? {
+            return Ok(false);
+        }
+        let Some(user) = token.user() else { return Ok(true) };
+        self.is_signed_in(&token.sign_in(), &user).await
+    }
+
+    /// Whether a session of either kind exists, is this user's and has not ended.
+    pub(in crate::zone) async fn is_signed_in(&self, id: &SignInId, user: &UserId) -> Result<bool, StoreFailed> {
+        Ok(self.store.is_signed_in(id, user).await? || self.store.is_in_session(id, user).await?)
+    }
+
+    /// A user's session token: its audience is the issuer, and it is good for exchanges and for the user's own things.
     pub(in crate::zone) fn issue_session(
         &self,
         user: &User,
         sign_in: &SignInId,
         client: &Application,
+        scopes: Scopes,
+        shown: Option<Shown>,
+        key: Option<&str>,
     ) -> Result<Issued, NotSigned> {
         let claims = Claims {
             sub: user.id.as_str(),
@@ -120,25 +206,27 @@ impl Issuer {
             aud: &self.url,
             preferred_username: Some(&user.identifier),
             sid: Some(sign_in.as_str()),
+            auth_time: shown.map(|shown| shown.at.as_seconds()),
+            mfa_time: shown.and_then(|shown| shown.second_factor_at).map(Timestamp::as_seconds),
+            cnf: key.map(|jkt| Confirmation { jkt }),
             ..self.claims(client)
         };
-        self.sign(claims, ZONE_SESSION_TOKEN_LIFETIME, Scopes::default(), client)
+        self.sign(claims, ZONE_SESSION_TOKEN_LIFETIME, scopes, client)
     }
 
-    /// An access token for `resource`. `session` is the session that it says it belongs to, `actor` whoever acted
-    /// before the client.
-    pub(in crate::zone) fn issue(
-        &self,
-        subject: &Subject<'_>,
-        client: &Application,
-        resource: &Resource,
-        scopes: Scopes,
-        session: Option<&str>,
-        actor: Option<&serde_json::Value>,
-    ) -> Result<Issued, NotSigned> {
-        let claims = Claims { aud: resource.identifier.as_str(), sid: session, ..self.claims(client) };
+    /// An access token for a resource.
+    pub(in crate::zone) fn issue(&self, wanted: Wanted<'_>) -> Result<Issued, NotSigned> {
+        let Wanted { subject, client, resource, scopes, session, actor, key } = wanted;
+        let cnf = key.map(|jkt| Confirmation { jkt });
+        let claims = Claims { aud: resource.identifier.as_str(), sid: session, cnf, ..self.claims(client) };
         let claims = match subject {
             Subject::Application => claims,
+            Subject::User(user) => Claims {
+                sub: user.id.as_str(),
+                sub_profile: USER,
+                preferred_username: Some(&user.identifier),
+                ..claims
+            },
             Subject::UserThrough(user) => Claims {
                 sub: user.id.as_str(),
                 sub_profile: USER,
@@ -148,6 +236,33 @@ impl Issuer {
             },
         };
         self.sign(claims, resource.lifetime, scopes, client)
+    }
+
+    /// Who signed in, told to the client (OpenID Connect Core §2).
+    pub(in crate::zone) fn issue_id_token(
+        &self,
+        user: &User,
+        sign_in: &SignInId,
+        client: &Application,
+        shown: Shown,
+        nonce: Option<&str>,
+    ) -> Result<Secret, NotSigned> {
+        let now = self.clock.now();
+        let claims = IdClaims {
+            iss: &self.url,
+            sub: user.id.as_str(),
+            aud: client.id.as_str(),
+            azp: client.id.as_str(),
+            sid: sign_in.as_str(),
+            preferred_username: &user.identifier,
+            email: user.identifier.contains('@').then_some(&*user.identifier),
+            nonce,
+            auth_time: shown.at.as_seconds(),
+            amr: if shown.second_factor_at.is_some() { &["pwd", "otp", "mfa"] } else { &["pwd"] },
+            iat: now.as_seconds(),
+            exp: now.after(ZONE_SESSION_TOKEN_LIFETIME).as_seconds(),
+        };
+        self.keyring.keys().signing().sign(ID_TOKEN, &claims)
     }
 
     /// What each token of this client says; about the client itself unless overwritten.
@@ -163,6 +278,9 @@ impl Issuer {
             scope: None,
             sid: None,
             act: None,
+            cnf: None,
+            auth_time: None,
+            mfa_time: None,
             iat: 0,
             exp: 0,
             jti: String::new(),
@@ -193,7 +311,7 @@ impl Issuer {
             lifetime_s = lifetime.as_secs(),
             "token issued"
         );
-        Ok(Issued { token, lifetime, scopes })
+        Ok(Issued { token, lifetime, scopes, bound: claims.cnf.is_some() })
     }
 }
 
@@ -214,9 +332,40 @@ struct Claims<'a> {
     sid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     act: Option<Actor<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mfa_time: Option<i64>,
     iat: i64,
     exp: i64,
     jti: String,
+}
+
+/// OpenID Connect Core §2.
+#[derive(Serialize)]
+struct IdClaims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    azp: &'a str,
+    sid: &'a str,
+    preferred_username: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
+    auth_time: i64,
+    amr: &'a [&'a str],
+    iat: i64,
+    exp: i64,
+}
+
+/// The key that a token is bound to (RFC 9449 §6.1).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Confirmation<T> {
+    jkt: T,
 }
 
 /// Who acts (RFC 8693 §4.1), and through whom before.
@@ -234,4 +383,5 @@ pub(in crate::zone) fn session_or<'a>(asked: Option<&'a SessionId>, own: &'a str
 }
 
 const ACCESS_TOKEN: &str = "at+jwt";
+const ID_TOKEN: &str = "JWT";
 const USER: &str = "user";

@@ -8,14 +8,20 @@
 //! it issues no token for a resource or a scope that was not declared, and none in a user's name without the
 //! user's grant.
 
+mod access;
+mod address;
 mod api_token;
+mod foreign_keys;
 mod id;
 mod issuer;
 mod keyring;
 mod management;
 mod oauth;
 mod opaque;
+mod pages;
+mod people;
 mod private_file;
+mod rules;
 mod seal;
 mod server;
 mod slug;
@@ -24,7 +30,15 @@ mod tokens;
 #[allow(clippy::module_inception, reason = "the folder's noun has a file of its own")]
 mod zone;
 
+pub use self::access::AccessDecision;
+pub use self::access::AccessPolicy;
+pub use self::access::AccessRequest;
+pub use self::access::DefaultAccess;
+pub use self::access::OnBehalf;
 pub use self::keyring::KeyringFailed;
+pub use self::rules::ProofKey;
+pub use self::rules::Registration;
+pub use self::rules::Rules;
 pub use self::seal::SealFailed;
 pub use self::store::Database;
 pub use self::store::NoDatabase;
@@ -35,9 +49,13 @@ pub use self::tokens::NewToken;
 pub use self::tokens::TokenFailed;
 pub use self::zone::DeclaredResource;
 pub use self::zone::Error;
+pub use self::zone::OWN_CLIENT;
+pub use self::zone::OWN_REDIRECT;
 pub use self::zone::Settings;
 pub use self::zone::SignIn;
 pub use self::zone::Zone;
+pub use self::zone::code_for_owner;
+pub use self::zone::sign_in_link;
 
 #[cfg(test)]
 #[allow(clippy::duplicate_mod, reason = "every test runs on both databases")]

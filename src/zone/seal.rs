@@ -13,16 +13,20 @@ use aws_lc_rs::aead::Aad;
 use aws_lc_rs::aead::NONCE_LEN;
 use aws_lc_rs::aead::Nonce;
 use aws_lc_rs::aead::RandomizedNonceKey;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::model::Secret;
 use crate::os::random;
 use crate::zone::private_file;
 
-/// Seals and opens.
+/// Seals and opens, and makes marks that nobody else can make.
 pub(in crate::zone) struct Seal {
     key: RandomizedNonceKey,
+    marking: hmac::Key,
 }
 
 /// The sealing key is not to be had, or is another one.
@@ -76,7 +80,10 @@ impl Seal {
             }
         };
         let key = RandomizedNonceKey::new(&AES_256_GCM, bytes.expose());
-        Ok(Self { key: key.map_err(|_| SealFailed::Content { path: file.to_owned() })? })
+        let key = key.map_err(|_| SealFailed::Content { path: file.to_owned() })?;
+        // A key for each use, so that what one of them shows says nothing of the other.
+        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, bytes.expose()), b"valetkey zone marks");
+        Ok(Self { key, marking: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()) })
     }
 
     /// Seals `secret` as part of `row`.
@@ -87,6 +94,16 @@ impl Seal {
         let mut sealed = nonce.as_ref().to_vec();
         sealed.append(&mut text);
         Ok(STANDARD.encode(sealed))
+    }
+
+    /// A mark on `text` that only this zone can make.
+    pub(in crate::zone) fn mark(&self, text: &str) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.marking, text.as_bytes()))
+    }
+
+    /// Whether this zone made the mark.
+    pub(in crate::zone) fn is_marked(&self, text: &str, mark: &str) -> bool {
+        verify_slices_are_equal(self.mark(text).as_bytes(), mark.as_bytes()).is_ok()
     }
 
     /// Opens what was sealed as part of `row`.
@@ -122,6 +139,16 @@ mod tests {
         for broken in ["", "AAAA", "not base64"] {
             assert!(matches!(seal.unseal("secrets/1", broken), Err(SealFailed::Broken)));
         }
+    }
+
+    #[test]
+    fn a_mark_is_of_one_text_and_one_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let (seal, other) = ("zone.seal", "other.seal");
+        let [seal, other] = [seal, other].map(|name| Seal::open(&folder.path().join(name)).unwrap());
+        let mark = seal.mark("text");
+        assert!(seal.is_marked("text", &mark));
+        assert!(!seal.is_marked("another", &mark) && !other.is_marked("text", &mark));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +17,29 @@ use crate::model::Clock;
 use crate::model::ResourceId;
 use crate::model::Scopes;
 use crate::model::Secret;
+use crate::model::Timestamp;
 use crate::model::UserName;
+use crate::zone::id::ApplicationId;
 use crate::zone::issuer::Issuer;
 use crate::zone::keyring::Keyring;
 use crate::zone::keyring::KeyringFailed;
 use crate::zone::management;
 use crate::zone::oauth;
 use crate::zone::opaque;
+use crate::zone::people::People;
+use crate::zone::people::Ticket;
 use crate::zone::private_file;
+use crate::zone::rules::Rules;
 use crate::zone::seal::Seal;
 use crate::zone::seal::SealFailed;
+use crate::zone::store::Allowed;
+use crate::zone::store::Authentication;
+use crate::zone::store::Code;
+use crate::zone::store::Consent;
 use crate::zone::store::Database;
 use crate::zone::store::Kind;
+use crate::zone::store::Origin;
+use crate::zone::store::RegisteredClient;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 use crate::zone::store::User;
@@ -54,6 +66,8 @@ pub struct Settings {
     pub resources: Vec<DeclaredResource>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What it permits.
+    pub rules: Rules,
 }
 
 /// An API that the configuration knows.
@@ -108,6 +122,12 @@ pub enum Error {
     /// A token that lives so long or so short.
     #[error("a token for `{0}` must live between a minute and a day")]
     Lifetime(ResourceId),
+    /// Too short or too long.
+    #[error("a password has between 10 and 256 characters")]
+    Password,
+    /// There is no such person, or no zone yet.
+    #[error("there is no `{0}` in this zone")]
+    Nobody(String),
     /// A token for the issuer itself is a user's session; no resource may take that audience.
     #[error("`{0}` is the zone's own address and can't be a resource")]
     OwnAddress(ResourceId),
@@ -126,7 +146,7 @@ impl Error {
             Self::Store(StoreFailed::Query(_) | StoreFailed::Conflict(_) | StoreFailed::Damaged(_)) => {
                 Some("if the file is damaged, move it away: agents are registered again by themselves")
             }
-            Self::Lifetime(_) => None,
+            Self::Lifetime(_) | Self::Password | Self::Nobody(_) => None,
             Self::OwnAddress(_) => Some("give the resource another identifier"),
         }
     }
@@ -135,7 +155,7 @@ impl Error {
 impl Zone {
     /// Opens the zone, and makes it on first start: tables, signing key, the owner, the declared resources.
     pub async fn open(settings: Settings) -> Result<Self, Error> {
-        let Settings { database, sealing_key, issuer, owner, resources, clock } = settings;
+        let Settings { database, sealing_key, issuer, owner, resources, clock, rules } = settings;
         if !is_issuer(&issuer) {
             return Err(Error::Issuer(issuer.escape_debug().to_string()));
         }
@@ -150,10 +170,12 @@ impl Zone {
         let store = Store::open(&database, now).await?;
         store.prune(now).await?;
         let earlier = sealing_key.with_extension("key");
+        let people = People::new(Arc::clone(&seal));
         let keyring = Keyring::open(seal, Some(&earlier), &store, now).await?;
         let owner = store.welcome_user(owner.as_str(), now).await?;
         store.admit_admin(&owner.id, now).await?;
-        let zone = Self { issuer: Arc::new(Issuer::new(issuer, store, keyring, clock)), owner };
+        store.add_user_agent(&own_client(), None, now).await?;
+        let zone = Self { issuer: Arc::new(Issuer::new(issuer, store, keyring, clock, rules, people)), owner };
         zone.declare(resources).await?;
         Ok(zone)
     }
@@ -207,6 +229,14 @@ impl Zone {
         Ok(keyring.rotate(store, clock.now()).await?)
     }
 
+    /// Gives a person a password, who is made now if there is none of that name.
+    pub async fn set_password(&self, user: &str, password: Secret) -> Result<(), Error> {
+        let (store, now) = (&self.issuer.store, self.issuer.clock.now());
+        let phc = self.issuer.people.hash_password(password).await.map_err(|_| Error::Password)?;
+        let user = store.welcome_user(user, now).await?;
+        Ok(store.set_password(&user.id, &phc, now).await?)
+    }
+
     #[cfg(test)]
     pub(in crate::zone) fn store(&self) -> &Store {
         &self.issuer.store
@@ -231,6 +261,71 @@ impl Zone {
     }
 }
 
+/// A link by which the owner of this machine signs in to the zone whose database it is, as `user`; good once, and not
+/// for long. Whoever may read the zone's keys may be anybody there, and needs no password.
+pub async fn sign_in_link(
+    database: &Database,
+    sealing_key: &Path,
+    issuer: &str,
+    user: &str,
+    now: Timestamp,
+) -> Result<Secret, Error> {
+    let store = Store::open(database, now).await?;
+    let found = store.user_named(user).await;
+    store.close().await;
+    let found = found?.ok_or_else(|| Error::Nobody(user.to_owned()))?;
+    let seal = Seal::open(sealing_key)?;
+    let ticket = Ticket::for_link(&seal, &found, now).ok_or_else(|| Error::Nobody(user.to_owned()))?;
+    let ticket = ticket.expose_str().unwrap_or_default();
+    Ok(Secret::new(format!("{issuer}/sign-in/link?ticket={ticket}")))
+}
+
+/// A code by which the owner of this machine signs in on the command line to the zone whose database it is. Whoever may
+/// write the database may be anybody there, and needs neither a password nor a page.
+pub async fn code_for_owner(
+    database: &Database,
+    issuer: &str,
+    user: &str,
+    challenge: &str,
+    now: Timestamp,
+) -> Result<Secret, Error> {
+    let store = Store::open(database, now).await?;
+    let code = add_code_for(&store, issuer, user, challenge, now).await;
+    store.close().await;
+    code
+}
+
+async fn add_code_for(
+    store: &Store,
+    issuer: &str,
+    user: &str,
+    challenge: &str,
+    now: Timestamp,
+) -> Result<Secret, Error> {
+    let user = store.user_named(user).await?.ok_or_else(|| Error::Nobody(user.to_owned()))?;
+    let client = ApplicationId::known(OWN_CLIENT.to_owned());
+    let scopes = Scopes::collect(OWN_SCOPES).unwrap_or_default();
+    store.consent(&user.id, &client, issuer, &scopes, now).await?;
+    let (word, hash) = opaque::generate("vka_");
+    let code = Code {
+        allowed: Allowed {
+            user: user.id,
+            client,
+            browser: None,
+            resources: Vec::new(),
+            scopes,
+            key: None,
+            authenticated_at: now,
+            second_factor_at: None,
+        },
+        redirect_uri: OWN_REDIRECT.to_owned(),
+        challenge: challenge.to_owned(),
+        nonce: None,
+    };
+    store.add_code(&hash, &code, now).await?;
+    Ok(word)
+}
+
 impl fmt::Debug for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Zone").field("issuer", &self.issuer.url()).finish_non_exhaustive()
@@ -242,6 +337,33 @@ fn is_issuer(url: &str) -> bool {
     let parsed: Result<hyper::http::uri::Authority, _> = authority.parse();
     parsed.is_ok_and(|parsed| parsed.as_str() == authority && !authority.contains('@'))
 }
+
+/// The client of the command line: public, on any port of this machine.
+fn own_client() -> RegisteredClient {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    RegisteredClient {
+        id: ApplicationId::known(OWN_CLIENT.to_owned()),
+        client_id: OWN_CLIENT.to_owned(),
+        origin: Origin::Builtin,
+        name: "valetkey on the command line".to_owned(),
+        authentication: Authentication::None,
+        jwks: None,
+        jwks_uri: None,
+        redirect_uris: words(&[OWN_REDIRECT, "http://[::1]/callback", "http://localhost/callback"]),
+        post_logout_redirect_uris: Vec::new(),
+        grant_types: Some(words(&oauth::OWN_CLIENT_GRANTS)),
+        consent: Consent::Required,
+    }
+}
+
+/// The client id of the command line at every zone of ours.
+pub const OWN_CLIENT: &str = "valetkey-cli";
+
+/// Its redirect address, where no browser is led anywhere.
+pub const OWN_REDIRECT: &str = "http://127.0.0.1/callback";
+
+/// What the command line asks for.
+const OWN_SCOPES: [&str; 3] = ["openid", "profile", "email"];
 
 /// The name of the daemon's own client. Its kind keeps it apart from an agent of the same name.
 const DAEMON: &str = "valetkey";

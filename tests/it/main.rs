@@ -16,6 +16,7 @@
 
 mod attacks;
 mod audit;
+mod auth;
 mod canary;
 mod cli;
 mod clients;
@@ -24,6 +25,7 @@ mod forwarding;
 mod interception;
 mod lifecycle;
 mod page;
+mod pages;
 mod readme;
 mod refusals;
 mod tidy;

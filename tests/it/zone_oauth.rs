@@ -58,6 +58,7 @@ impl World {
             owner: UserName::parse("ada").unwrap(),
             resources: vec![resource(WHOAMI), resource(OTHER)],
             clock: Arc::<SystemClock>::clone(&clock),
+            rules: zone::Rules::default(),
         };
         let zone = Zone::open(settings).await.unwrap();
         serve(&mut tasks, listener, zone.router());
@@ -119,7 +120,7 @@ fn serve(tasks: &mut JoinSet<()>, listener: TcpListener, router: Router) {
     tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
 }
 
-fn client() -> Client {
+pub(crate) fn client() -> Client {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let tls = tls.with_root_certificates(RootCertStore::empty()).with_no_client_auth();

@@ -13,46 +13,43 @@ use crate::zone::issuer::Issued;
 /// What a grant gives.
 pub(super) struct Answer {
     issued: Issued,
-    kind: Kind,
-}
-
-enum Kind {
-    Plain,
-    Exchanged,
-    Refreshed(Secret),
+    kind: Option<&'static str>,
+    refresh_token: Option<Secret>,
+    id_token: Option<Secret>,
 }
 
 impl Answer {
     /// An access token.
     pub(super) fn plain(issued: Issued) -> Self {
-        Self { issued, kind: Kind::Plain }
+        Self { issued, kind: None, refresh_token: None, id_token: None }
     }
 
     /// An access token for another token.
     pub(super) fn exchanged(issued: Issued) -> Self {
-        Self { issued, kind: Kind::Exchanged }
+        Self { kind: Some(ACCESS_TOKEN), ..Self::plain(issued) }
     }
 
     /// An access token and the next refresh token.
     pub(super) fn refreshed(issued: Issued, refresh_token: Secret) -> Self {
-        Self { issued, kind: Kind::Refreshed(refresh_token) }
+        Self { refresh_token: Some(refresh_token), ..Self::plain(issued) }
+    }
+
+    /// The first tokens of a person's session.
+    pub(super) fn begun(issued: Issued, refresh_token: Option<Secret>, id_token: Option<Secret>) -> Self {
+        Self { refresh_token, id_token, ..Self::plain(issued) }
     }
 }
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let (issued_token_type, refresh_token) = match &self.kind {
-            Kind::Plain => (None, None),
-            Kind::Exchanged => (Some(ACCESS_TOKEN), None),
-            Kind::Refreshed(token) => (None, token.expose_str()),
-        };
         let body = Body {
             access_token: self.issued.token.expose_str().unwrap_or_default(),
-            issued_token_type,
-            token_type: "Bearer",
+            issued_token_type: self.kind,
+            token_type: if self.issued.bound { "DPoP" } else { "Bearer" },
             expires_in: self.issued.lifetime.as_secs(),
             scope: (!self.issued.scopes.is_empty()).then(|| self.issued.scopes.to_string()),
-            refresh_token,
+            refresh_token: self.refresh_token.as_ref().and_then(Secret::expose_str),
+            id_token: self.id_token.as_ref().and_then(Secret::expose_str),
         };
         ([(CACHE_CONTROL, "no-store"), (PRAGMA, "no-cache")], Json(body)).into_response()
     }
@@ -69,6 +66,8 @@ struct Body<'a> {
     scope: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<&'a str>,
 }
 
 /// RFC 8693 §3.

@@ -8,11 +8,20 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::IntoResponse;
 use serde_json::json;
 
+use crate::zone::OWN_CLIENT;
 use crate::zone::issuer::Issuer;
+use crate::zone::oauth::AUTHORIZE;
+use crate::zone::oauth::DEVICE;
+use crate::zone::oauth::INTROSPECTION;
 use crate::zone::oauth::JWKS;
+use crate::zone::oauth::LOGOUT;
 use crate::zone::oauth::REGISTRATION;
+use crate::zone::oauth::REVOCATION;
 use crate::zone::oauth::TOKEN;
+use crate::zone::oauth::USERINFO;
 use crate::zone::oauth::client::AUTHENTICATION_METHODS;
+use crate::zone::oauth::code::OWN_SCOPES;
+use crate::zone::oauth::possession::PROOF_ALGORITHMS;
 use crate::zone::oauth::token::GRANT_TYPES;
 
 /// One document at both well-known addresses; it lists only what exists.
@@ -20,13 +29,36 @@ pub(super) async fn document(State(issuer): State<Arc<Issuer>>) -> impl IntoResp
     let url = issuer.url();
     let document = json!({
         "issuer": url,
+        "authorization_endpoint": format!("{url}{AUTHORIZE}"),
         "token_endpoint": format!("{url}{TOKEN}"),
+        "device_authorization_endpoint": format!("{url}{DEVICE}"),
         "registration_endpoint": format!("{url}{REGISTRATION}"),
+        "userinfo_endpoint": format!("{url}{USERINFO}"),
+        "introspection_endpoint": format!("{url}{INTROSPECTION}"),
+        "revocation_endpoint": format!("{url}{REVOCATION}"),
+        "end_session_endpoint": format!("{url}{LOGOUT}"),
         "jwks_uri": format!("{url}{JWKS}"),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
         "grant_types_supported": GRANT_TYPES,
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "scopes_supported": OWN_SCOPES,
+        "claims_supported": ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "preferred_username", "email"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
         "token_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,
-        // Required by RFC 8414 §2 even where there is no authorization endpoint.
-        "response_types_supported": [],
+        "token_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
+        // RFC 7662 §4: a public client is told of no token.
+        "introspection_endpoint_auth_methods_supported": CONFIDENTIAL,
+        "introspection_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
+        "revocation_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,
+        "revocation_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
+        "dpop_signing_alg_values_supported": PROOF_ALGORITHMS,
+        // Under which name our own command line is known here.
+        "valetkey_client_id": OWN_CLIENT,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
     });
     ([(CACHE_CONTROL, "public, max-age=300")], Json(document))
 }
@@ -41,3 +73,8 @@ pub(super) async fn jwks(State(issuer): State<Arc<Issuer>>) -> impl IntoResponse
     let jwks = keys.jwks(now);
     ([(CACHE_CONTROL, "public, max-age=300")], Json(jwks))
 }
+
+/// What `jose` verifies.
+const ASSERTION_ALGORITHMS: [&str; 2] = ["RS256", "ES256"];
+
+const CONFIDENTIAL: [&str; 3] = ["client_secret_basic", "client_secret_post", "private_key_jwt"];

@@ -4,16 +4,35 @@
 //! request is answered within a bound, and its body is no larger than one.
 
 mod answer;
+mod assertion;
+mod authorize;
 mod client;
 mod client_credentials;
+mod code;
+mod decide;
+mod device;
 mod exchange;
+mod introspection;
+mod members;
 mod metadata;
 mod parameters;
+mod possession;
 mod refresh;
 mod refusal;
 mod registration;
 mod target;
 mod token;
+mod userinfo;
+
+pub(in crate::zone) use self::authorize::Authorization;
+pub(in crate::zone) use self::authorize::NotAsked;
+pub(in crate::zone) use self::authorize::Prompt;
+pub(in crate::zone) use self::authorize::wanted;
+pub(in crate::zone) use self::device::read_user_code;
+pub(in crate::zone) use self::parameters::Parameters;
+pub(in crate::zone) use self::parameters::Sent;
+pub(in crate::zone) use self::refusal::Refusal;
+pub(in crate::zone) use self::token::OWN_CLIENT_GRANTS;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +49,7 @@ use axum::routing::post;
 
 use crate::limits::ZONE_BODY_BYTES_MAX;
 use crate::zone::issuer::Issuer;
-use crate::zone::oauth::refusal::Refusal;
+use crate::zone::pages;
 
 /// All endpoints of `issuer`; each answers `within` this time or refuses.
 pub(in crate::zone) fn router(issuer: Arc<Issuer>, within: Duration) -> Router {
@@ -43,6 +62,11 @@ pub(in crate::zone) fn router(issuer: Arc<Issuer>, within: Duration) -> Router {
         .route(JWKS, get(metadata::jwks))
         .route(TOKEN, post(token::endpoint))
         .route(REGISTRATION, post(registration::endpoint))
+        .route(DEVICE, post(device::endpoint))
+        .route(INTROSPECTION, post(introspection::introspect))
+        .route(REVOCATION, post(introspection::revoke))
+        .route(USERINFO, get(userinfo::endpoint).post(userinfo::endpoint))
+        .merge(pages::router())
         .layer(DefaultBodyLimit::max(ZONE_BODY_BYTES_MAX))
         .layer(middleware::from_fn(move |request: Request, next: Next| in_time(within, request, next)))
         .with_state(issuer)
@@ -55,6 +79,13 @@ async fn in_time(within: Duration, request: Request, next: Next) -> Response {
     }
 }
 
+pub(in crate::zone) const AUTHORIZE: &str = "/oauth/2/authorize";
+pub(in crate::zone) const LOGOUT: &str = "/oauth/2/logout";
+pub(in crate::zone) const DEVICE_PAGE: &str = "/device";
+const DEVICE: &str = "/oauth/2/device_authorization";
+const INTROSPECTION: &str = "/oauth/2/introspect";
+const REVOCATION: &str = "/oauth/2/revoke";
+const USERINFO: &str = "/openid/connect/userinfo";
 const OAUTH_METADATA: &str = "/.well-known/oauth-authorization-server";
 const OPENID_METADATA: &str = "/.well-known/openid-configuration";
 const JWKS: &str = "/openidconnect/jwks";

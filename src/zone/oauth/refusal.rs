@@ -1,5 +1,7 @@
 //! How the zone says no (RFC 6749 §5.2, RFC 8693 §2.2.2, RFC 8707 §2, RFC 7591 §3.2.2).
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::HeaderValue;
 use axum::http::StatusCode;
@@ -15,23 +17,23 @@ use crate::jose::NotSigned;
 use crate::limits::ZONE_RETRY_AFTER_S;
 use crate::zone::store::StoreFailed;
 
-/// A refusal: status, code and a sentence. The sentence is fixed text; nothing of the request is in it.
+/// A refusal: status, code and a sentence. Nothing of the request is in the sentence, but for names that the zone knows.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(in crate::zone) struct Refusal {
     status: StatusCode,
     error: &'static str,
-    description: &'static str,
+    description: Cow<'static, str>,
     challenge: Option<&'static str>,
 }
 
 impl Refusal {
     /// The request is wrong in itself.
-    pub(super) fn invalid_request(description: &'static str) -> Self {
+    pub(in crate::zone) fn invalid_request(description: &'static str) -> Self {
         Self::bad("invalid_request", description)
     }
 
     /// Who the client says it is was not shown, whatever the reason: to say which would help to guess.
-    pub(super) fn invalid_client() -> Self {
+    pub(in crate::zone) fn invalid_client() -> Self {
         let challenge = Some(r#"Basic realm="valetkey zone", charset="UTF-8""#);
         Self {
             status: StatusCode::UNAUTHORIZED,
@@ -41,54 +43,110 @@ impl Refusal {
     }
 
     /// What the client presented is not good, or not the client's.
-    pub(super) fn invalid_grant(description: &'static str) -> Self {
+    pub(in crate::zone) fn invalid_grant(description: &'static str) -> Self {
         Self::bad("invalid_grant", description)
     }
 
+    /// The client is known, and this is not for it.
+    pub(in crate::zone) fn unauthorized_client(description: &'static str) -> Self {
+        Self::bad("unauthorized_client", description)
+    }
+
+    /// No policy permits it, or a person said no.
+    pub(in crate::zone) fn access_denied(description: &'static str) -> Self {
+        Self::bad("access_denied", description)
+    }
+
+    /// No policy permits this application that resource. The words are those that clients know.
+    pub(in crate::zone) fn not_allowed(application: &str, resource: &str) -> Self {
+        let description = format!("Application \"{application}\" is not allowed to access \"{resource}\".");
+        Self { description: Cow::Owned(description), ..Self::bad("access_denied", "") }
+    }
+
+    /// The proof of possession is not good (RFC 9449 §5).
+    pub(in crate::zone) fn invalid_proof(description: &'static str) -> Self {
+        Self::bad("invalid_dpop_proof", description)
+    }
+
+    /// A redirect address that can't be registered (RFC 7591 §3.2.2).
+    pub(in crate::zone) fn invalid_redirect_uri(description: &'static str) -> Self {
+        Self::bad("invalid_redirect_uri", description)
+    }
+
+    /// What is wrong with an authorization request (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).
+    pub(in crate::zone) fn request(error: &'static str, description: &'static str) -> Self {
+        Self::bad(error, description)
+    }
+
+    /// What a waiting device hears (RFC 8628 §3.5).
+    pub(in crate::zone) fn device(error: &'static str, description: &'static str) -> Self {
+        Self::bad(error, description)
+    }
+
+    /// The code, for those answers that are a redirect.
+    pub(in crate::zone) fn error(&self) -> &'static str {
+        self.error
+    }
+
+    /// The sentence.
+    pub(in crate::zone) fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// The status, for those answers that are a page.
+    pub(in crate::zone) fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// This zone has no such grant.
-    pub(super) fn unsupported_grant_type() -> Self {
+    pub(in crate::zone) fn unsupported_grant_type() -> Self {
         Self::bad("unsupported_grant_type", "The grant type is not supported")
     }
 
     /// The scope is malformed or none of it may be had.
-    pub(super) fn invalid_scope(description: &'static str) -> Self {
+    pub(in crate::zone) fn invalid_scope(description: &'static str) -> Self {
         Self::bad("invalid_scope", description)
     }
 
     /// A resource that nobody declared.
-    pub(super) fn unknown_resource() -> Self {
+    pub(in crate::zone) fn unknown_resource() -> Self {
         Self::invalid_target("Requested authorization for unknown resource")
     }
 
     /// A target that no token can be for.
-    pub(super) fn invalid_target(description: &'static str) -> Self {
+    pub(in crate::zone) fn invalid_target(description: &'static str) -> Self {
         Self::bad("invalid_target", description)
     }
 
     /// The user never let this application act for them.
-    pub(super) fn consent_required() -> Self {
+    pub(in crate::zone) fn consent_required() -> Self {
         Self::bad("insufficient_authorization", "User consent is required")
     }
 
     /// Registration without the initial access token.
-    pub(super) fn invalid_token(description: &'static str) -> Self {
+    pub(in crate::zone) fn invalid_token(description: &'static str) -> Self {
         let challenge = Some(r#"Bearer realm="valetkey zone", error="invalid_token""#);
         Self { status: StatusCode::UNAUTHORIZED, challenge, ..Self::bad("invalid_token", description) }
     }
 
     /// Registration of something that can't be.
-    pub(super) fn invalid_client_metadata(description: &'static str) -> Self {
+    pub(in crate::zone) fn invalid_client_metadata(description: &'static str) -> Self {
         Self::bad("invalid_client_metadata", description)
     }
 
     /// The body is over the bound.
-    pub(super) fn too_large() -> Self {
+    pub(in crate::zone) fn too_large() -> Self {
         let refusal = Self::invalid_request("The request is too large");
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, ..refusal }
     }
 
+    /// Somebody tries too often.
+    pub(in crate::zone) fn too_many(description: &'static str) -> Self {
+        Self { status: StatusCode::TOO_MANY_REQUESTS, ..Self::bad("slow_down", description) }
+    }
+
     /// The answer, or the request's body, took too long.
-    pub(super) fn too_slow() -> Self {
+    pub(in crate::zone) fn too_slow() -> Self {
         let refusal = Self::bad("temporarily_unavailable", "The request took too long");
         Self { status: StatusCode::SERVICE_UNAVAILABLE, ..refusal }
     }
@@ -106,7 +164,7 @@ impl Refusal {
     }
 
     fn bad(error: &'static str, description: &'static str) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, error, description, challenge: None }
+        Self { status: StatusCode::BAD_REQUEST, error, description: Cow::Borrowed(description), challenge: None }
     }
 }
 

@@ -9,16 +9,27 @@ use crate::zone::store::Resource;
 
 /// The resource that is named by `resource`, or by `audience` where a client has no other word for it.
 pub(super) async fn find(issuer: &Issuer, parameters: &Parameters) -> Result<Resource, Refusal> {
-    let mut named = parameters.all("resource").peekable();
-    let first = match named.peek() {
-        Some(first) => *first,
+    let first = match named(parameters)? {
+        Some(first) => first,
         None => one_audience(parameters)?,
     };
+    known(issuer, first).await
+}
+
+/// The one `resource` of the request; none when there is none.
+pub(super) fn named(parameters: &Parameters) -> Result<Option<&str>, Refusal> {
+    let mut named = parameters.all("resource");
+    let first = named.next();
     // A token of this zone has one audience: one that is good at two APIs could be replayed by either at the other.
-    if named.any(|other| other != first) {
+    if named.any(|other| Some(other) != first) {
         return Err(Refusal::invalid_target("A token is for one resource only"));
     }
-    let identifier = ResourceId::parse(first).map_err(|_| Refusal::unknown_resource())?;
+    Ok(first)
+}
+
+/// The resource that bears exactly this identifier.
+pub(super) async fn known(issuer: &Issuer, identifier: &str) -> Result<Resource, Refusal> {
+    let identifier = ResourceId::parse(identifier).map_err(|_| Refusal::unknown_resource())?;
     issuer.store.resource(&identifier).await?.ok_or_else(Refusal::unknown_resource)
 }
 

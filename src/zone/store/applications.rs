@@ -102,7 +102,7 @@ impl Store {
         Ok(Application { client_id: id.clone(), id: ApplicationId::known(id), name: name.to_owned() })
     }
 
-    /// The application that the client id `client_id` belongs to, if `presented` is the hash of its secret.
+    /// The personal zone's own application that the client id `client_id` belongs to, if `presented` is the hash of its secret.
     pub(in crate::zone) async fn application_with(
         &self,
         client_id: &str,
@@ -111,7 +111,7 @@ impl Store {
         let row: Option<(String, String, Option<String>)> = sqlx::query_as(
             "SELECT a.id, a.name, c.secret_hash
              FROM application_credentials c JOIN applications a ON a.id = c.application_id
-             WHERE c.zone_id = $1 AND c.identifier = $2 AND c.type = 'password'",
+             WHERE c.zone_id = $1 AND c.identifier = $2 AND c.type = 'password' AND a.kind <> 'software'",
         )
         .bind(self.zone.as_str())
         .bind(client_id)

@@ -10,14 +10,22 @@
 mod api_tokens;
 mod applications;
 mod argument;
+mod browsers;
+mod clients;
+mod codes;
 mod conditions;
+mod consents;
 mod database;
 mod dependencies;
+mod device_codes;
 mod failure;
 mod grants;
 mod organizations;
+mod oauth_sessions;
+mod people;
 mod refresh_tokens;
 mod registration_tokens;
+mod replays;
 mod resources;
 mod sign_ins;
 mod signing_keys;
@@ -37,8 +45,23 @@ pub(in crate::zone) use self::api_tokens::ApiTokenRow;
 pub(in crate::zone) use self::applications::Application;
 pub(in crate::zone) use self::applications::Kind;
 pub(in crate::zone) use self::argument::Argument;
+pub(in crate::zone) use self::browsers::BrowserSession;
+pub(in crate::zone) use self::clients::Authentication;
+pub(in crate::zone) use self::clients::Consent;
+pub(in crate::zone) use self::clients::Origin;
+pub(in crate::zone) use self::clients::RegisteredClient;
+pub(in crate::zone) use self::clients::Workload;
+pub(in crate::zone) use self::codes::Allowed;
+pub(in crate::zone) use self::codes::Code;
+pub(in crate::zone) use self::codes::Redeemed;
 pub(in crate::zone) use self::conditions::Conditions;
+pub(in crate::zone) use self::consents::GrantLine;
+pub(in crate::zone) use self::device_codes::Polled;
+pub(in crate::zone) use self::device_codes::Waiting;
+pub(in crate::zone) use self::oauth_sessions::Renewed;
+pub(in crate::zone) use self::oauth_sessions::SessionLine;
 pub(in crate::zone) use self::refresh_tokens::Rotation;
+pub(in crate::zone) use self::replays::Seen;
 pub(in crate::zone) use self::resources::Resource;
 pub(in crate::zone) use self::signing_keys::CurrentKey;
 pub(in crate::zone) use self::signing_keys::Succession;
@@ -105,6 +128,18 @@ impl Store {
         .execute(&mut *change)
         .await?;
         sqlx::query("DELETE FROM sessions WHERE ended_at <= $1").bind(long_ended).execute(&mut *change).await?;
+        for forget in EXPIRED {
+            sqlx::query(forget).bind(now.as_millis()).execute(&mut *change).await?;
+        }
+        sqlx::query(
+            "DELETE FROM oauth_refresh_tokens WHERE expires_at <= $1
+             OR session_id IN (SELECT id FROM oauth_sessions WHERE ended_at <= $2)",
+        )
+        .bind(now.as_millis())
+        .bind(long_ended)
+        .execute(&mut *change)
+        .await?;
+        sqlx::query("DELETE FROM oauth_sessions WHERE ended_at <= $1").bind(long_ended).execute(&mut *change).await?;
         change.commit().await?;
         Ok(())
     }
@@ -114,6 +149,16 @@ impl Store {
         self.pool.close().await;
     }
 }
+
+/// What is of no use once its time has come.
+const EXPIRED: [&str; 6] = [
+    "DELETE FROM oauth_replays WHERE expires_at <= $1",
+    "DELETE FROM oauth_codes WHERE expires_at <= $1 AND session_id IS NULL",
+    "DELETE FROM oauth_device_codes WHERE expires_at <= $1",
+    "DELETE FROM oauth_revoked_tokens WHERE expires_at <= $1",
+    "DELETE FROM browser_sessions WHERE expires_at <= $1",
+    "DELETE FROM people_attempts WHERE window_ends_at <= $1",
+];
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/zone/migrations");
 

@@ -34,6 +34,17 @@ impl Store {
         Ok(User { id: UserId::known(id), identifier: identifier.to_owned() })
     }
 
+    /// The user with this identifier, unless they are disabled.
+    pub(in crate::zone) async fn user_named(&self, identifier: &str) -> Result<Option<User>, StoreFailed> {
+        let id: Option<String> =
+            sqlx::query_scalar("SELECT id FROM users WHERE identifier = $1 AND zone_id = $2 AND status = 'active'")
+                .bind(identifier)
+                .bind(self.zone.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(id.map(|id| User { id: UserId::known(id), identifier: identifier.to_owned() }))
+    }
+
     /// The user with this id, unless they are disabled.
     pub(in crate::zone) async fn user(&self, id: &UserId) -> Result<Option<User>, StoreFailed> {
         let identifier: Option<String> =

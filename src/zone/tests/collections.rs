@@ -67,7 +67,9 @@ async fn a_password_is_shown_once_and_opens_the_token_endpoint() {
     let agent = Agent { id: "my-client".to_owned(), secret: password.to_owned() };
     let resource = json!({"name": "API", "identifier": "https://api.example", "scopes": ["read", "write"],
         "credential_lifetime_seconds": 90});
-    office.post("/zones/{zone}/resources", resource).await;
+    let resource = id(&office.post("/zones/{zone}/resources", resource).await);
+    let needs = format!("/zones/{{zone}}/applications/{app}/dependencies/{resource}");
+    office.call("PUT", &needs, None).await;
     let form = [("grant_type", "client_credentials"), ("resource", "https://api.example")];
     let claims = office.scene.ask(&agent, &form).await.claims();
     assert_eq!(claims["client_id"], "my-client");

@@ -100,6 +100,9 @@ async fn what_an_exchange_can_not_do_it_says() {
     reply.refused(400, "invalid_request", "The subject_token_type parameter is missing");
     let substitute = ("subject_token_type", "urn:keycard:params:oauth:token-type:substitute-user");
     let reply = scene.ask(&agent, &[("grant_type", EXCHANGE), ("subject_token", &subject), substitute]).await;
+    reply.refused(400, "invalid_request", "The subject token is not valid");
+    let saml = ("subject_token_type", "urn:ietf:params:oauth:token-type:saml2");
+    let reply = scene.ask(&agent, &[("grant_type", EXCHANGE), ("subject_token", &subject), saml]).await;
     reply.refused(400, "invalid_request", "The subject_token_type is not supported");
     let reply = scene.ask(&agent, &[("grant_type", EXCHANGE), ("subject_token_type", ACCESS_TOKEN)]).await;
     reply.refused(400, "invalid_request", "The subject_token parameter is missing");

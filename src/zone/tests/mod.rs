@@ -2,14 +2,21 @@
 //!
 //! Each test runs twice: as part of `on_sqlite` and of `on_postgres`. Without a PostgreSQL the latter fail.
 
+mod authorize;
+mod clients;
 mod collections;
+mod device;
 mod exchange;
+mod impersonation;
 mod keys;
 mod management;
 mod organizations;
+mod people;
+mod possession;
 mod refresh;
 mod registration;
 mod replicas;
+mod software;
 mod token;
 
 use std::path::Path;
@@ -42,6 +49,7 @@ use crate::model::Timestamp;
 use crate::model::UserName;
 use crate::zone::Database;
 use crate::zone::DeclaredResource;
+use crate::zone::Rules;
 use crate::zone::Settings;
 use crate::zone::SignIn;
 use crate::zone::Zone;
@@ -98,12 +106,17 @@ struct Reply {
 
 impl Scene {
     async fn new() -> Self {
+        Self::under(Rules::default()).await
+    }
+
+    /// A zone with other rules than a personal one's.
+    async fn under(rules: Rules) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // A key that all scenes share: making one for each would take most of the tests' time.
         private_file::replace(&folder.path().join("zone.key"), &KEY).unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(NOW * 1000)));
         let database = new_database(folder.path()).await;
-        let zone = open(&database, folder.path(), &clock).await;
+        let zone = Zone::open(Settings { rules, ..settings(&database, folder.path(), &clock) }).await.unwrap();
         let daemon = zone.sign_in().await.unwrap();
         Self { folder, database, clock, zone, daemon }
     }
@@ -132,6 +145,12 @@ impl Scene {
         if let Some(authorization) = authorization {
             request = request.header("authorization", authorization);
         }
+        self.send(request.body(Body::from(encode(form))).unwrap()).await
+    }
+
+    /// A form of a client that authenticates as the form itself says.
+    async fn post(&self, path: &str, form: &[(&str, &str)]) -> Reply {
+        let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
         self.send(request.body(Body::from(encode(form))).unwrap()).await
     }
 
@@ -242,6 +261,7 @@ fn settings(database: &Database, folder: &Path, clock: &Arc<HandClock>) -> Setti
             resource(NOTES, "notes:read", Some(Duration::from_secs(120))),
         ],
         clock: Arc::<HandClock>::clone(clock),
+        rules: Rules::default(),
     }
 }
 

@@ -60,6 +60,9 @@ async fn metadata_that_can_not_be_is_refused() {
     }
     let public = json!({"client_name": "curl", "token_endpoint_auth_method": "none"});
     let reply = scene.register_with(token, &public).await;
+    reply.refused(400, "invalid_redirect_uri", "The redirect_uris are missing");
+    let tls = json!({"client_name": "curl", "token_endpoint_auth_method": "tls_client_auth"});
+    let reply = scene.register_with(token, &tls).await;
     reply.refused(400, "invalid_client_metadata", "The token_endpoint_auth_method is not supported");
     let reply = scene.register_with(token, &json!([1])).await;
     reply.refused(400, "invalid_client_metadata", "The body must be a JSON object of client metadata");

@@ -12,8 +12,19 @@ async fn both_metadata_documents_are_the_same_and_list_what_exists() {
     assert_eq!(document["token_endpoint"], "http://127.0.0.1:7980/oauth/2/token");
     assert_eq!(document["jwks_uri"], "http://127.0.0.1:7980/openidconnect/jwks");
     assert_eq!(document["registration_endpoint"], "http://127.0.0.1:7980/oauth/2/registration");
-    assert_eq!(document["grant_types_supported"], json!(["client_credentials", EXCHANGE, "refresh_token"]));
-    assert!(document.get("authorization_endpoint").is_none());
+    let grants = document["grant_types_supported"].as_array().unwrap();
+    for grant in ["authorization_code", "refresh_token", "client_credentials", EXCHANGE, people::DEVICE_CODE] {
+        assert!(grants.contains(&json!(grant)), "{grant}");
+    }
+    assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+    assert_eq!(document["authorization_response_iss_parameter_supported"], true);
+    for endpoint in ["authorization", "userinfo", "introspection", "revocation", "end_session", "device_authorization"]
+    {
+        let address = document[format!("{endpoint}_endpoint")].as_str().unwrap();
+        let path = address.strip_prefix(ISSUER).unwrap();
+        let request = Request::builder().method("OPTIONS").uri(path).body(Body::empty()).unwrap();
+        assert_ne!(scene.send(request).await.status, StatusCode::NOT_FOUND, "{endpoint} is told of and does not exist");
+    }
     for path in ["/.well-known/openid-configuration", "//.well-known/oauth-authorization-server"] {
         assert_eq!(scene.get(path).await.body, document, "{path}");
     }

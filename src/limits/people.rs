@@ -1,0 +1,69 @@
+//! The zone's people and their clients: how long, how many, how often.
+
+use std::time::Duration;
+
+/// From the redirect to the token request takes seconds (RFC 6749 §4.1.2 permits ten minutes).
+pub const ZONE_CODE_LIFETIME: Duration = Duration::from_secs(60);
+
+/// A person walks to another device, signs in and types a code.
+pub const ZONE_DEVICE_CODE_LIFETIME: Duration = Duration::from_secs(600);
+
+/// How often a waiting device may ask (RFC 8628 §3.2).
+pub const ZONE_DEVICE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A device that asks too often waits this much longer from then on (RFC 8628 §3.5).
+pub const ZONE_DEVICE_SLOWER_BY: Duration = Duration::from_secs(5);
+
+/// A browser asks for the password again after a working day.
+pub const ZONE_BROWSER_SESSION_LIFETIME: Duration = Duration::from_secs(12 * 3600);
+
+/// An assertion is made for one request; one that lives longer is a mistake of its maker.
+pub const ZONE_ASSERTION_LIFETIME_MAX: Duration = Duration::from_secs(3600);
+
+/// A proof of possession may be this old (RFC 9449 §11.1).
+pub const ZONE_PROOF_AGE_MAX: Duration = Duration::from_secs(60);
+
+/// The keys of a client or of a workload's issuer are fetched again after this time.
+pub const ZONE_FOREIGN_KEYS_LIFETIME: Duration = Duration::from_secs(300);
+
+/// An unknown key id, or a failure, leads to no fetch of the same keys within this time.
+pub const ZONE_FOREIGN_KEYS_REST: Duration = Duration::from_secs(10);
+
+/// Key sets of others in memory at one time.
+pub const ZONE_FOREIGN_KEYS_MAX: u64 = 1000;
+
+/// Fetches of others' keys at one time.
+pub const ZONE_FOREIGN_FETCHES_MAX: usize = 8;
+
+/// Clients that registered themselves; more are refused until somebody looks.
+pub const ZONE_REGISTERED_CLIENTS_MAX: i64 = 10_000;
+
+/// Redirect addresses of one client.
+pub const ZONE_REDIRECT_URIS_MAX: usize = 32;
+
+/// One redirect address, state or nonce.
+pub const ZONE_PARAMETER_BYTES_MAX: usize = 2048;
+
+/// Resources in one authorization request.
+pub const ZONE_RESOURCES_MAX: usize = 16;
+
+/// Attempts to sign in as one person, or to guess a one-time password or a user code, within the window.
+pub const ZONE_SIGN_IN_ATTEMPTS_MAX: i64 = 10;
+
+/// The window in which such attempts are counted.
+pub const ZONE_SIGN_IN_WINDOW: Duration = Duration::from_secs(15 * 60);
+
+/// Passwords that are checked at one time: each takes 19 MiB and some twenty milliseconds of a core.
+pub const ZONE_PASSWORD_CHECKS_MAX: usize = 2;
+
+/// The shortest and the longest password, in bytes (NIST SP 800-63B has at least 8 and at least 64).
+pub const ZONE_PASSWORD_BYTES_MIN: usize = 10;
+
+/// See [`ZONE_PASSWORD_BYTES_MIN`].
+pub const ZONE_PASSWORD_BYTES_MAX: usize = 256;
+
+/// Recovery codes that a person gets with an authenticator.
+pub const ZONE_RECOVERY_CODES: usize = 10;
+
+/// A second factor shown within this time is fresh.
+pub const ZONE_SECOND_FACTOR_FRESH: Duration = Duration::from_secs(15 * 60);

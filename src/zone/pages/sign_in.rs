@@ -1,0 +1,182 @@
+//! Signing in: by password and second factor, or by a link that the owner of this machine made.
+
+use std::sync::Arc;
+
+use axum::extract::RawQuery;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use crate::model::Secret;
+use crate::zone::issuer::Issuer;
+use crate::zone::oauth::Parameters;
+use crate::zone::oauth::Refusal;
+use crate::zone::oauth::Sent;
+use crate::zone::opaque::Hash;
+use crate::zone::pages::browser::Browser;
+use crate::zone::pages::browser::SecondFactor;
+use crate::zone::pages::form;
+use crate::zone::pages::view;
+use crate::zone::pages::view::LinkPage;
+use crate::zone::pages::view::SecondFactorPage;
+use crate::zone::pages::view::SignInPage;
+use crate::zone::people::Attempt;
+use crate::zone::people::Ticket;
+use crate::zone::store::Seen;
+use crate::zone::store::User;
+
+/// `GET /sign-in`.
+pub(super) async fn page(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, query: RawQuery) -> Response {
+    let parameters = Parameters::of_query(query.0.as_deref().unwrap_or_default());
+    match Browser::read(&issuer, &headers).await {
+        Ok(browser) => show(&issuer, &browser, StatusCode::OK, &form::going_on(&parameters), "", None),
+        Err(refusal) => view::fault(&refusal),
+    }
+}
+
+/// The sign-in page, on the way to somewhere.
+pub(super) fn show(
+    issuer: &Issuer,
+    browser: &Browser,
+    status: StatusCode,
+    going_on: &str,
+    name: &str,
+    fault: Option<&str>,
+) -> Response {
+    let mark = browser.mark(issuer);
+    let page = SignInPage { mark: &mark, going_on, name, fault };
+    browser.keep(issuer, view::show_leading_to(status, &page, client_address(going_on).as_deref()))
+}
+
+/// `POST /sign-in`.
+pub(super) async fn password(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, sent: Sent) -> Response {
+    judge_password(&issuer, &headers, sent).await.unwrap_or_else(|refusal| view::fault(&refusal))
+}
+
+async fn judge_password(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -> Result<Response, Refusal> {
+    let (browser, parameters) = form::read(issuer, headers, sent).await?;
+    let going_on = form::going_on(&parameters);
+    let name = parameters.one("name")?.unwrap_or_default().trim();
+    let password = parameters.secret("password")?.unwrap_or_else(|| Secret::new(""));
+    match issuer.show_password(name, password).await? {
+        Attempt::SignedIn(user) => signed_in(issuer, &browser, &user, SecondFactor::NotShown, &going_on).await,
+        Attempt::SecondFactorNeeded(user) => {
+            let ticket = Ticket::for_second_factor(issuer, &user);
+            Ok(show_second_factor(issuer, &browser, StatusCode::OK, &going_on, &ticket, None))
+        }
+        Attempt::Refused => Ok(show(
+            issuer,
+            &browser,
+            StatusCode::UNAUTHORIZED,
+            &going_on,
+            name,
+            Some("That name and password do not match."),
+        )),
+        Attempt::TooMany => Ok(show(issuer, &browser, StatusCode::TOO_MANY_REQUESTS, &going_on, name, Some(TOO_MANY))),
+    }
+}
+
+/// `POST /sign-in/second-factor`.
+pub(super) async fn second_factor(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, sent: Sent) -> Response {
+    judge_second_factor(&issuer, &headers, sent).await.unwrap_or_else(|refusal| view::fault(&refusal))
+}
+
+async fn judge_second_factor(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -> Result<Response, Refusal> {
+    let (browser, parameters) = form::read(issuer, headers, sent).await?;
+    let going_on = form::going_on(&parameters);
+    let ticket = parameters.one("ticket")?.unwrap_or_default();
+    let user = match Ticket::open_second_factor(issuer, ticket) {
+        Some(user) => issuer.store.user(&user).await?,
+        None => None,
+    };
+    let Some(user) = user else {
+        return Ok(show(issuer, &browser, StatusCode::UNAUTHORIZED, &going_on, "", Some("Please sign in again.")));
+    };
+    match issuer.show_second_factor(&user, parameters.one("code")?.unwrap_or_default()).await? {
+        Attempt::SignedIn(user) => signed_in(issuer, &browser, &user, SecondFactor::Shown, &going_on).await,
+        Attempt::SecondFactorNeeded(_) | Attempt::Refused => {
+            let fault = Some("That code is not valid. Each code is good once.");
+            Ok(show_second_factor(issuer, &browser, StatusCode::UNAUTHORIZED, &going_on, ticket, fault))
+        }
+        Attempt::TooMany => {
+            Ok(show_second_factor(issuer, &browser, StatusCode::TOO_MANY_REQUESTS, &going_on, ticket, Some(TOO_MANY)))
+        }
+    }
+}
+
+/// `GET /sign-in/link`: a link is opened by mail programs and previews too, so that only the form signs in.
+pub(super) async fn link_page(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, query: RawQuery) -> Response {
+    let parameters = Parameters::of_query(query.0.as_deref().unwrap_or_default());
+    let ticket = parameters.first("ticket").unwrap_or_default();
+    let (browser, user) = match link_user(&issuer, &headers, ticket).await {
+        Ok(found) => found,
+        Err(refusal) => return view::fault(&refusal),
+    };
+    let (mark, going_on) = (browser.mark(&issuer), form::going_on(&parameters));
+    let page = LinkPage { mark: &mark, going_on: &going_on, ticket, name: &user.identifier };
+    browser.keep(&issuer, view::show_leading_to(StatusCode::OK, &page, client_address(&going_on).as_deref()))
+}
+
+async fn link_user(issuer: &Issuer, headers: &HeaderMap, ticket: &str) -> Result<(Browser, User), Refusal> {
+    let browser = Browser::read(issuer, headers).await?;
+    let user = match Ticket::open_link(issuer, ticket) {
+        Some((user, _, _)) => issuer.store.user(&user).await?,
+        None => None,
+    };
+    user.map(|user| (browser, user)).ok_or_else(spent)
+}
+
+/// `POST /sign-in/link`.
+pub(super) async fn link(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, sent: Sent) -> Response {
+    follow_link(&issuer, &headers, sent).await.unwrap_or_else(|refusal| view::fault(&refusal))
+}
+
+async fn follow_link(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -> Result<Response, Refusal> {
+    let (browser, parameters) = form::read(issuer, headers, sent).await?;
+    let ticket = parameters.one("ticket")?.unwrap_or_default();
+    let (user, word, expires_at) = Ticket::open_link(issuer, ticket).ok_or_else(spent)?;
+    let user = issuer.store.user(&user).await?.ok_or_else(spent)?;
+    let seen = Hash::of(&Secret::new(format!("sign-in link\n{word}")));
+    if issuer.store.see(&seen, expires_at).await? == Seen::Again {
+        return Err(spent());
+    }
+    signed_in(issuer, &browser, &user, SecondFactor::NotShown, &form::going_on(&parameters)).await
+}
+
+async fn signed_in(
+    issuer: &Issuer,
+    browser: &Browser,
+    user: &User,
+    second_factor: SecondFactor,
+    going_on: &str,
+) -> Result<Response, Refusal> {
+    let browser = browser.sign_in(issuer, user, second_factor).await?;
+    Ok(browser.keep(issuer, view::go_to(going_on)))
+}
+
+fn show_second_factor(
+    issuer: &Issuer,
+    browser: &Browser,
+    status: StatusCode,
+    going_on: &str,
+    ticket: &str,
+    fault: Option<&str>,
+) -> Response {
+    let mark = browser.mark(issuer);
+    let page = SecondFactorPage { mark: &mark, going_on, ticket, fault };
+    browser.keep(issuer, view::show_leading_to(status, &page, client_address(going_on).as_deref()))
+}
+
+/// Where the form may end: the client's address, when a request of its waits behind the sign-in. It is judged there;
+/// here it only stands in the page's own policy.
+fn client_address(going_on: &str) -> Option<String> {
+    let (_, query) = going_on.split_once('?')?;
+    Parameters::of_query(query).first("redirect_uri").map(str::to_owned)
+}
+
+fn spent() -> Refusal {
+    Refusal::request("invalid_request", "This link has expired or was used. Ask for a new one")
+}
+
+const TOO_MANY: &str = "Too many attempts. Please wait a quarter of an hour and try again.";

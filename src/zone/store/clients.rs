@@ -1,0 +1,300 @@
+//! Clients that may lead a person to a page, or show a key: user agents, which registered themselves, and applications,
+//! which an administrator made.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::model::Timestamp;
+use crate::zone::id::ApplicationId;
+use crate::zone::id::RowId;
+use crate::zone::opaque::Hash;
+use crate::zone::slug;
+use crate::zone::store::Store;
+use crate::zone::store::StoreFailed;
+
+/// A client of this zone.
+#[derive(Clone, Debug)]
+pub(in crate::zone) struct RegisteredClient {
+    /// Who it is: the application, or the user agent itself.
+    pub(in crate::zone) id: ApplicationId,
+    /// The name that it shows.
+    pub(in crate::zone) client_id: String,
+    pub(in crate::zone) origin: Origin,
+    pub(in crate::zone) name: String,
+    pub(in crate::zone) authentication: Authentication,
+    pub(in crate::zone) jwks: Option<String>,
+    pub(in crate::zone) jwks_uri: Option<String>,
+    pub(in crate::zone) redirect_uris: Vec<String>,
+    pub(in crate::zone) post_logout_redirect_uris: Vec<String>,
+    /// None: all that there are.
+    pub(in crate::zone) grant_types: Option<Vec<String>>,
+    pub(in crate::zone) consent: Consent,
+}
+
+/// How it came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::zone) enum Origin {
+    /// Made by the zone itself.
+    Builtin,
+    /// By dynamic registration.
+    Registered,
+    /// By an administrator.
+    Managed,
+}
+
+/// How it shows who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::zone) enum Authentication {
+    /// Not at all: a public client.
+    None,
+    /// By a secret.
+    Secret,
+    /// By a JWT signed with its own key (RFC 7523).
+    PrivateKey,
+    /// By a token of the platform that it runs on.
+    Workload,
+}
+
+/// Whether a person is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::zone) enum Consent {
+    /// Before the first token.
+    Required,
+    /// Never: an administrator vouches for the client.
+    Implicit,
+}
+
+/// Whose tokens a client may show in a secret's place.
+#[derive(Clone, Debug)]
+pub(in crate::zone) struct Workload {
+    /// The credential's own id.
+    pub(in crate::zone) id: String,
+    pub(in crate::zone) application: ApplicationId,
+    pub(in crate::zone) subject: Option<String>,
+}
+
+/// What a user agent registered, as it lies in its row.
+#[derive(Serialize, Deserialize)]
+struct Registered {
+    origin: Origin,
+    authentication: Authentication,
+    secret_hash: Option<String>,
+    jwks: Option<String>,
+    jwks_uri: Option<String>,
+    redirect_uris: Vec<String>,
+    post_logout_redirect_uris: Vec<String>,
+    grant_types: Vec<String>,
+}
+
+impl Store {
+    /// Adds a user agent; one of the same name takes the metadata over when the zone itself made it.
+    pub(in crate::zone) async fn add_user_agent(
+        &self,
+        client: &RegisteredClient,
+        secret: Option<&Hash>,
+        now: Timestamp,
+    ) -> Result<(), StoreFailed> {
+        let registered = Registered {
+            origin: client.origin,
+            authentication: client.authentication,
+            secret_hash: secret.map(|hash| hash.as_str().to_owned()),
+            jwks: client.jwks.clone(),
+            jwks_uri: client.jwks_uri.clone(),
+            redirect_uris: client.redirect_uris.clone(),
+            post_logout_redirect_uris: client.post_logout_redirect_uris.clone(),
+            grant_types: client.grant_types.clone().unwrap_or_default(),
+        };
+        sqlx::query(
+            "INSERT INTO user_agents (id, zone_id, slug, identifier, name, metadata, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $7)
+             ON CONFLICT (zone_id, identifier) DO UPDATE SET name = excluded.name, metadata = excluded.metadata",
+        )
+        .bind(RowId::random().as_str())
+        .bind(self.zone.as_str())
+        .bind(slug::unique(&client.name))
+        .bind(&client.client_id)
+        .bind(&client.name)
+        .bind(serde_json::to_string(&registered).unwrap_or_default())
+        .bind(now.as_millis())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// The client that shows this name.
+    pub(in crate::zone) async fn client(&self, client_id: &str) -> Result<Option<RegisteredClient>, StoreFailed> {
+        Ok(self.client_and_secret(client_id).await?.map(|(client, _)| client))
+    }
+
+    /// The client that shows this name, and whose secret has this hash.
+    pub(in crate::zone) async fn client_with(
+        &self,
+        client_id: &str,
+        presented: &Hash,
+    ) -> Result<Option<RegisteredClient>, StoreFailed> {
+        let known = self.client_and_secret(client_id).await?.filter(|(client, secret)| {
+            client.authentication == Authentication::Secret
+                && secret.as_ref().is_some_and(|secret| secret.matches(presented))
+        });
+        Ok(known.map(|(client, _)| client))
+    }
+
+    async fn client_and_secret(
+        &self,
+        client_id: &str,
+    ) -> Result<Option<(RegisteredClient, Option<Hash>)>, StoreFailed> {
+        let row: Option<(String, String)> =
+            sqlx::query_as("SELECT name, metadata FROM user_agents WHERE zone_id = $1 AND identifier = $2")
+                .bind(self.zone.as_str())
+                .bind(client_id)
+                .fetch_optional(&self.pool)
+                .await?;
+        if let Some((name, metadata)) = row {
+            return Ok(user_agent(client_id, name, &metadata));
+        }
+        let row: Option<(String, Option<String>, Option<String>, String)> = sqlx::query_as(
+            "SELECT type, secret_hash, jwks_uri, application_id FROM application_credentials
+             WHERE zone_id = $1 AND identifier = $2 AND type <> 'token'",
+        )
+        .bind(self.zone.as_str())
+        .bind(client_id)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some((kind, secret, jwks_uri, application)) = row else { return Ok(None) };
+        let authentication = match kind.as_str() {
+            "password" => Authentication::Secret,
+            "public-key" => Authentication::PrivateKey,
+            "public" => Authentication::None,
+            _ => return Ok(None),
+        };
+        let client = self.software(&application, client_id, authentication).await?;
+        Ok(client.map(|client| (RegisteredClient { jwks_uri, ..client }, secret.map(Hash::known))))
+    }
+
+    /// The application of this id, as a client that shows `client_id`; never an agent of the personal zone.
+    pub(in crate::zone) async fn software(
+        &self,
+        id: &str,
+        client_id: &str,
+        authentication: Authentication,
+    ) -> Result<Option<RegisteredClient>, StoreFailed> {
+        let row: Option<(String, String, Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT name, consent, redirect_uris, post_logout_redirect_uris FROM applications
+             WHERE id = $1 AND zone_id = $2 AND kind = 'software'",
+        )
+        .bind(id)
+        .bind(self.zone.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        // A damaged row is no client, never one with other rights.
+        Ok(row.and_then(|(name, consent, redirect_uris, post_logout)| {
+            Some(RegisteredClient {
+                id: ApplicationId::known(id.to_owned()),
+                client_id: client_id.to_owned(),
+                origin: Origin::Managed,
+                name,
+                authentication,
+                jwks: None,
+                jwks_uri: None,
+                redirect_uris: list(redirect_uris)?,
+                post_logout_redirect_uris: list(post_logout)?,
+                grant_types: None,
+                consent: if consent == "implicit" { Consent::Implicit } else { Consent::Required },
+            })
+        }))
+    }
+
+    /// What a client is called, by who it is.
+    pub(in crate::zone) async fn client_name(&self, id: &ApplicationId) -> Result<Option<String>, StoreFailed> {
+        let name = sqlx::query_scalar(
+            "SELECT name FROM applications WHERE id = $1 AND zone_id = $2
+             UNION ALL SELECT name FROM user_agents WHERE identifier = $1 AND zone_id = $2",
+        );
+        Ok(name.bind(id.as_str()).bind(self.zone.as_str()).fetch_optional(&self.pool).await?)
+    }
+
+    /// How many user agents there are.
+    pub(in crate::zone) async fn user_agents(&self) -> Result<i64, StoreFailed> {
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM user_agents WHERE zone_id = $1");
+        Ok(count.bind(self.zone.as_str()).fetch_one(&self.pool).await?)
+    }
+
+    /// The workloads that a token of this issuer about this subject may be.
+    pub(in crate::zone) async fn workloads(&self, issuer: &str, subject: &str) -> Result<Vec<Workload>, StoreFailed> {
+        let rows: Vec<(String, String, Option<String>)> = sqlx::query_as(
+            "SELECT c.id, c.application_id, c.subject
+             FROM application_credentials c JOIN providers p ON p.id = c.provider_id
+             WHERE c.zone_id = $1 AND c.type = 'token' AND p.issuer = $2 AND (c.subject = $3 OR c.subject IS NULL)
+             ORDER BY c.id LIMIT 100",
+        )
+        .bind(self.zone.as_str())
+        .bind(issuer)
+        .bind(subject)
+        .fetch_all(&self.pool)
+        .await?;
+        let read =
+            |(id, application, subject)| Workload { id, application: ApplicationId::known(application), subject };
+        Ok(rows.into_iter().map(read).collect())
+    }
+
+    /// Whether the API at `resource` is this client's own.
+    pub(in crate::zone) async fn owns_resource(
+        &self,
+        client: &ApplicationId,
+        resource: &str,
+    ) -> Result<bool, StoreFailed> {
+        let found: Option<String> = sqlx::query_scalar(
+            "SELECT id FROM resources WHERE zone_id = $1 AND identifier = $2 AND application_id = $3",
+        )
+        .bind(self.zone.as_str())
+        .bind(resource)
+        .bind(client.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.is_some())
+    }
+
+    /// Whether the client may ask for `resource`.
+    pub(in crate::zone) async fn depends_on(
+        &self,
+        client: &ApplicationId,
+        resource: &str,
+    ) -> Result<bool, StoreFailed> {
+        let found: Option<String> = sqlx::query_scalar(
+            "SELECT d.resource_id FROM dependencies d JOIN resources r ON r.id = d.resource_id
+             WHERE d.application_id = $1 AND r.zone_id = $2 AND r.identifier = $3",
+        )
+        .bind(client.as_str())
+        .bind(self.zone.as_str())
+        .bind(resource)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.is_some())
+    }
+}
+
+/// A damaged row is no client, never one with other rights.
+fn user_agent(client_id: &str, name: String, metadata: &str) -> Option<(RegisteredClient, Option<Hash>)> {
+    let registered: Registered = serde_json::from_str(metadata).ok()?;
+    let client = RegisteredClient {
+        id: ApplicationId::known(client_id.to_owned()),
+        client_id: client_id.to_owned(),
+        origin: registered.origin,
+        name,
+        authentication: registered.authentication,
+        jwks: registered.jwks,
+        jwks_uri: registered.jwks_uri,
+        redirect_uris: registered.redirect_uris,
+        post_logout_redirect_uris: registered.post_logout_redirect_uris,
+        grant_types: Some(registered.grant_types),
+        consent: Consent::Required,
+    };
+    Some((client, registered.secret_hash.map(Hash::known)))
+}
+
+/// Nothing said is an empty list.
+fn list(text: Option<String>) -> Option<Vec<String>> {
+    text.map_or_else(|| Some(Vec::new()), |text| serde_json::from_str(&text).ok())
+}

@@ -417,6 +417,9 @@ pub const ZONE_MANAGEMENT_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// How exactly the last use of an API token is known: to write it down at each would cost a write per request.
 pub const ZONE_LAST_USE_STEP: Duration = Duration::from_secs(60);
 
+/// An invitation that nobody accepted for this long is void.
+pub const ZONE_INVITATION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// A service account's token. Clients ask for one per run.
 pub const ZONE_SERVICE_ACCOUNT_TOKEN_LIFETIME: Duration = Duration::from_secs(3600);
 

@@ -12,6 +12,7 @@ use crate::os::Environment;
 use crate::os::Paths;
 use crate::os::SystemClock;
 
+mod agent;
 pub mod audit;
 mod auth;
 pub mod ca;
@@ -118,6 +119,7 @@ enum Command {
     // --- the zone ------------------------------------------------------------------------------------
     Zone(zone::ZoneArgs),
     Token(token::TokenArgs),
+    Agent(agent::AgentArgs),
     // --- the daemon ----------------------------------------------------------------------------------
     Daemon(daemon::DaemonArgs),
     Reload(daemon_control::ReloadArgs),
@@ -151,6 +153,7 @@ impl Command {
             Self::Ca(args) => ca::run(args, &surroundings.paths.ca_folder(), output),
             Self::Zone(args) => zone::run(args, &surroundings, output),
             Self::Token(args) => waiting(token::run(args, &surroundings, output)),
+            Self::Agent(args) => waiting(agent::run(args, &surroundings, output)),
             Self::Daemon(args) => daemon::run(args, surroundings, run_daemon),
             Self::Reload(args) => waiting(daemon_control::reload(args, &surroundings, output)),
             Self::Stop(args) => waiting(daemon_control::stop(args, &surroundings, output)),

@@ -85,18 +85,18 @@ where
             Ok(Heard::Request(head, framing)) => (head, framing),
             Ok(Heard::Nonsense(violation)) => return Served::Unread(violation, line.part(Parting::Spoken)),
             Ok(Heard::Silence | Heard::End) => return Served::Done(line.part(Parting::Silent)),
-            Err(_) => return Served::Done(Parting::Abrupt),
+            Err(_) => return Served::Done(line.abandon()),
         };
         heard.store(true, Ordering::Relaxed);
         let asked = Asked::by(&head);
         let body = line.body(framing, asked.expects);
         let body = body.map_or(Body::Empty, |body| Body::stream(body, Trailers::Drop, limits::AGENT_BODY_IDLE_TIMEOUT));
         let Some((response, next)) = line.unless_gone(answer(Request::from_parts(head, body))).await else {
-            return Served::Done(Parting::Abrupt);
+            return Served::Done(line.abandon());
         };
         let stays = asked.stays && !draining.is_cancelled();
         match say(&line, &asked, response, stays, next.is_some()).await {
-            Err(_) => return Served::Done(Parting::Abrupt),
+            Err(_) => return Served::Done(line.abandon()),
             Ok(_) if next.is_some() => {}
             Ok(true) => {
                 heard.store(true, Ordering::Relaxed);
@@ -193,3 +193,6 @@ impl Asked {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

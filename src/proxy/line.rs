@@ -85,6 +85,12 @@ impl<S> Line<S> {
         self.lock().take().map(|held| held.link.into_parts())
     }
 
+    /// Drops the connection, whoever still reads from it.
+    pub(super) fn abandon(&self) -> Parting<S> {
+        drop(self.end());
+        Parting::Abrupt
+    }
+
     /// For the farewell.
     pub(super) fn part(&self, parting: fn(S) -> Parting<S>) -> Parting<S> {
         self.end().map_or(Parting::Abrupt, |(stream, _)| parting(stream))

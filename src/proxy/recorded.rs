@@ -39,6 +39,12 @@ impl Recorded {
         Self { body: Body::Empty, record: None }
     }
 
+    /// A body without a record.
+    #[cfg(test)]
+    pub(super) fn of(body: Body) -> Self {
+        Self { body, record: None }
+    }
+
     /// Completes `entry` when `body` has passed.
     pub(super) fn new(body: Body, entry: Entry, completion: Completion, request_bytes: Arc<AtomicU64>) -> Self {
         let mut recorded = Self { body, record: Some(Box::new(Record { entry, completion, request_bytes })) };

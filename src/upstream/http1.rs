@@ -47,6 +47,8 @@ pub(super) struct Http1 {
     decoder: Decoder,
     /// It takes another request once this exchange is over.
     stays: bool,
+    /// Answers of 1xx to this request so far.
+    interim: usize,
     alarm: Alarm,
 }
 
@@ -70,6 +72,7 @@ impl Http1 {
             sending: None,
             decoder: Decoder::Done,
             stays: true,
+            interim: 0,
             alarm: Alarm::new(limits::UPSTREAM_HEAD_TIMEOUT),
         }
     }
@@ -96,7 +99,7 @@ impl Http1 {
             None => Told::Chunks,
         };
         self.alarm.begin();
-        self.stays = false;
+        (self.stays, self.interim) = (false, 0);
         write_request(self.link.out(), &head, told);
         if let Some(bytes) = body.at_hand() {
             self.link.push(bytes, told);
@@ -125,10 +128,9 @@ impl Http1 {
             Poll::Ready(Err(Unsendable::Wire(error))) => Some(error),
             Poll::Ready(Ok(())) | Poll::Pending => None,
         };
-        let mut interim = 0;
         loop {
             match take_response(&mut self.link.input) {
-                Ok(Some(head)) if is_interim(&head) && interim < limits::INTERIM_ANSWERS_MAX => interim += 1,
+                Ok(Some(head)) if is_interim(&head) && self.interim < limits::INTERIM_ANSWERS_MAX => self.interim += 1,
                 Ok(Some(head)) if is_interim(&head) => return broken(NotAnAnswer),
                 Ok(Some(head)) => return Poll::Ready(Ok(head)),
                 Ok(None) => match self.link.poll_read(cx, 0) {
@@ -253,3 +255,6 @@ fn is_interim(head: &response::Parts) -> bool {
 fn broken<T>(error: impl Error + Send + Sync + 'static) -> Poll<Result<T, NoAnswer>> {
     Poll::Ready(Err(NoAnswer::Broken(Box::new(error))))
 }
+
+#[cfg(test)]
+mod tests;

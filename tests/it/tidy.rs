@@ -59,6 +59,7 @@ const DOORS: &[(&str, &[&str])] = &[
 const EXPOSE: &[&str] = &[
     "agent/held.rs",
     "agent/registry.rs",
+    "cli/agent.rs",
     "cli/auth/flows.rs",
     "cli/auth/wallet.rs",
     "cli/run.rs",
@@ -79,7 +80,10 @@ const EXPOSE: &[&str] = &[
     "upstream/rewrite.rs",
     "upstream/via.rs",
     "zone/management/credentials.rs",
+    "zone/management/invitations.rs",
     "zone/management/secrets.rs",
+    "zone/management/service_account_credentials.rs",
+    "zone/management/service_account_token.rs",
     "zone/oauth/answer.rs",
     "zone/oauth/assertion.rs",
     "zone/oauth/client.rs",

@@ -172,6 +172,19 @@ fn a_zone_alone_is_managed_with_a_token(database: &str) {
     assert_eq!(ask(&alone.address, "evil.example", &token, "GET", "/zones", None).0, 421);
     let listed: Value = serde_json::from_str(&alone.valetkey(&["token", "list", "--json"])).unwrap();
     assert_eq!((&listed["name"], &listed["status"]), (&json!("ci"), &json!("active")));
+    let api = |arguments: &[&str]| {
+        let mut command = command(alone.home.path(), &alone.database);
+        command.env("VALETKEY_API_URL", format!("http://{}", alone.address)).env("VALETKEY_API_TOKEN", &token);
+        let output = command.args(["agent", "api"]).args(arguments).output().unwrap();
+        (output.status.code().unwrap(), serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default())
+    };
+    let (code, page) = api(&["/zones/{zone}/applications?filter[identifier]=https://a.example"]);
+    assert_eq!((code, &page["items"][0]["name"]), (0, &json!("a")));
+    let path = format!("{apps}/{}", page["items"][0]["id"].as_str().unwrap());
+    let (code, changed) = api(&[&path, "-X", "patch", "-d", r#"{"name": "b"}"#]);
+    assert_eq!((code, &changed["name"]), (0, &json!("b")));
+    assert_eq!(api(&["/zones/{zone}/applications/x"]).0, 1);
+    assert_eq!(api(&[&path, "-X", "DELETE"]), (0, Value::Null));
     let rotated = alone.valetkey(&["token", "rotate", "--id", listed["id"].as_str().unwrap()]);
     assert_eq!(alone.ask(&token, "GET", "/zones", None).0, 401);
     assert_eq!(alone.ask(&rotated, "GET", "/zones", None).0, 200);

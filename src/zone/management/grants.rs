@@ -85,7 +85,7 @@ async fn list(place: InZone, query: Query) -> Result<Json<Page<Grant>>, Refused>
         .one_of("t.resource_id", &query.filter("resource_id"));
     let conditions = Status::asked(&query)?
         .map_or(conditions.clone(), |status| status.narrow(conditions, "t.revoked_at", "t.expires_at", place.now));
-    let window = query.window(&[("created_at", Order::Created), ("updated_at", Order::Updated)])?;
+    let window = query.window(&[("created_at", Order::Created)])?;
     let listed = place.store.list::<Row>(COLUMNS, "delegated_grants t", conditions, &window).await?;
     Ok(Json(Page::of(listed, |row| row.show(&place))))
 }

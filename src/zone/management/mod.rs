@@ -12,10 +12,13 @@ mod caller;
 mod credentials;
 mod dependencies;
 mod grants;
+mod in_organization;
 mod in_zone;
+mod invitations;
 mod json;
 mod members;
 mod metadata;
+mod organizations;
 mod page;
 mod patch;
 mod permissions;
@@ -26,6 +29,9 @@ mod redirect_uri;
 mod refused;
 mod resources;
 mod secrets;
+mod service_account_credentials;
+mod service_account_token;
+mod service_accounts;
 mod sessions;
 mod status;
 mod users;
@@ -69,6 +75,11 @@ pub(in crate::zone) fn router(issuer: Arc<Issuer>) -> Router {
         .merge(users::router())
         .merge(members::router())
         .merge(secrets::router())
+        .merge(organizations::router())
+        .merge(service_accounts::router())
+        .merge(service_account_credentials::router())
+        .merge(service_account_token::router())
+        .merge(invitations::router())
         .split_for_parts();
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     description.components.get_or_insert_default().add_security_scheme("bearer", bearer);

@@ -110,7 +110,7 @@ async fn list(place: InZone, query: Query) -> Result<Json<Page<Session>>, Refuse
     if let Some(status) = Status::asked(&query)? {
         conditions = status.narrow(conditions, "t.ended_at", "t.expires_at", place.now);
     }
-    let window = query.window(&[("created_at", Order::Created), ("updated_at", Order::Updated)])?;
+    let window = query.window(&[("created_at", Order::Created)])?;
     let listed = place.store.list::<Row>(COLUMNS, TABLES, conditions, &window).await?;
     Ok(Json(Page::of(listed, |row| row.show(&place))))
 }

@@ -20,6 +20,7 @@ mod dependencies;
 mod device_codes;
 mod failure;
 mod grants;
+mod organizations;
 mod oauth_sessions;
 mod people;
 mod refresh_tokens;
@@ -88,11 +89,17 @@ impl Store {
     /// Opens `database`, brings its tables up to date, and looks at its home zone, made now if there is none.
     pub(in crate::zone) async fn open(database: &Database, now: Timestamp) -> Result<Self, StoreFailed> {
         let pool = database.connect().await?;
-        if let Err(failed) = MIGRATIONS.run(&pool).await {
-            // SQLite has no lock for it: another process may have been faster, and then nothing is left to do.
-            tracing::debug!(error = &failed as &dyn std::error::Error, "the tables are brought up to date once more");
-            MIGRATIONS.run(&pool).await?;
+        // SQLite has no lock for this: another process that starts at the same moment may be one step ahead, and then the
+        // next step is tried anew.
+        for _ in MIGRATIONS.iter() {
+            match MIGRATIONS.run(&pool).await {
+                Ok(()) => break,
+                Err(failed) => {
+                    tracing::debug!(error = &failed as &dyn std::error::Error, "the tables are not up to date")
+                }
+            }
         }
+        MIGRATIONS.run(&pool).await?;
         let zone = zones::welcome_home(&pool, now).await?;
         Ok(Self { pool, zone })
     }

@@ -74,6 +74,8 @@ impl Store {
             false => None,
         };
         let (sql, arguments) = page_sql(columns, from, conditions, window);
+        #[cfg(test)]
+        self.refuse_slow_plan(&sql, &arguments, window).await;
         let mut rows = bound(&sql, arguments).fetch_all(&self.pool).await?;
         let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
@@ -146,6 +148,24 @@ impl Store {
         let (sql, arguments) = conditions.into_parts();
         let removed = bound(&format!("DELETE FROM {table} WHERE {sql}"), arguments).execute(&self.pool).await?;
         Ok(if removed.rows_affected() > 0 { Change::Done } else { Change::Missing })
+    }
+}
+
+/// Every list of every test is looked at: a plan that reads a whole table fails the test.
+#[cfg(test)]
+impl Store {
+    async fn refuse_slow_plan(&self, sql: &str, arguments: &[Argument], window: &Window) {
+        let explain = format!("EXPLAIN QUERY PLAN {sql}");
+        // PostgreSQL has another word for it, and its plans go by how many rows there are.
+        let Ok(plan) = bound(&explain, arguments.to_vec()).fetch_all(&self.pool).await else { return };
+        let plan: Vec<String> = plan.iter().map(|row| row.try_get("detail").unwrap()).collect();
+        // A list of what one user belongs to is short, and may be sorted.
+        let is_plain =
+            sql.contains("WHERE t.") && arguments.len() == if matches!(window.from, From::Start) { 1 } else { 3 };
+        for step in &plan {
+            assert!(!step.starts_with("SCAN"), "{sql}: {plan:?}");
+            assert!(!(is_plain && step.contains("TEMP B-TREE")), "{sql}: {plan:?}");
+        }
     }
 }
 

@@ -303,3 +303,50 @@ async fn a_secret_is_sealed_and_opened_one_at_a_time() {
     assert!(!sealed.contains("hunter"));
     office.delete(&path).await;
 }
+
+/// The plans themselves are looked at by the store, in each list of each test.
+#[tokio::test]
+async fn no_filter_and_no_order_reads_a_whole_table() {
+    let office = Office::new().await;
+    let app = office.application("a").await;
+    let named = "identifier=x slug=x filter[id]=x filter[identifier]=x filter[slug]=x query[]=x query[name]=x \
+        query[identifier]=x sort=name sort=-name sort=identifier sort=updated_at sort=-created_at expand[]=total_count";
+    let lists = [
+        ("/zones", "slug=x filter[organization_id]=x sort=name"),
+        ("/zones/{zone}/applications", named),
+        ("/zones/{zone}/application-credentials", "applicationId=x slug=x"),
+        ("/zones/{zone}/applications/{app}/application-credentials", ""),
+        ("/zones/{zone}/applications/{app}/resources", named),
+        ("/zones/{zone}/applications/{app}/dependencies", "when_accessing=x"),
+        ("/zones/{zone}/providers", &format!("{named} type=external filter[type]=external")),
+        ("/zones/{zone}/resources", &format!("{named} credentialProviderId=x filter[owner_type]=platform")),
+        (
+            "/zones/{zone}/delegated-grants",
+            "user_id=x resource_id=x status=active status=expired status=revoked active=true",
+        ),
+        (
+            "/zones/{zone}/sessions",
+            "user_id=x session_type=user status=active status=expired status=revoked include_nested=true",
+        ),
+        (
+            "/zones/{zone}/users",
+            "filter[id]=x filter[email]=x filter[identifier]=x filter[issuer]=x filter[subject]=x \
+            filter[external]=true query[]=x query[email]=x query[subject]=x sort=email sort=identifier sort=updated_at",
+        ),
+        ("/zones/{zone}/user-agents", "sort=name sort=identifier sort=updated_at"),
+        ("/zones/{zone}/members", ""),
+        ("/organizations", ""),
+        ("/zones/{zone}/secrets", "entity_id=x type=token owner_type=customer sort=name"),
+    ];
+    for (list, queries) in lists {
+        let list = list.replace("{app}", &app);
+        office.get(&list).await;
+        for query in queries.split_whitespace() {
+            let page = office.get(&format!("{list}?{query}&limit=1")).await;
+            if let Some(after) = page["page_info"]["end_cursor"].as_str() {
+                office.get(&format!("{list}?{query}&limit=1&after={after}")).await;
+                office.get(&format!("{list}?{query}&limit=1&before={after}")).await;
+            }
+        }
+    }
+}

@@ -66,6 +66,8 @@ impl Office {
     }
 
     pub(super) async fn application(&self, name: &str) -> String {
+        // Two of one moment would come in any order.
+        self.scene.clock.advance(Duration::from_millis(1));
         let body = json!({"name": name, "identifier": format!("https://{name}.example")});
         self.post("/zones/{zone}/applications", body).await["id"].as_str().unwrap().to_owned()
     }

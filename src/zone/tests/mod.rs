@@ -10,6 +10,7 @@ mod exchange;
 mod impersonation;
 mod keys;
 mod management;
+mod organizations;
 mod people;
 mod possession;
 mod refresh;

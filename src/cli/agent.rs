@@ -1,0 +1,149 @@
+//! `valetkey agent api`: an authenticated request to a zone's management API, and its answer on stdout.
+
+use std::io::Read as _;
+
+use bytes::Bytes;
+use clap::Args;
+use clap::Subcommand;
+use hyper::Method;
+use hyper::Request;
+use hyper::Response;
+use serde_json::Value;
+
+use crate::cli::Exit;
+use crate::cli::Failure;
+use crate::cli::Output;
+use crate::cli::Surroundings;
+use crate::http::Client;
+use crate::limits;
+use crate::model::Secret;
+use crate::tls;
+
+/// What agents and scripts need of a zone.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct AgentArgs {
+    #[command(subcommand)]
+    command: AgentCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AgentCommand {
+    Api(ApiArgs),
+}
+
+/// Ask a zone's management API, and print the body of its answer.
+///
+/// `VALETKEY_API_URL` says which zone, `VALETKEY_API_TOKEN` who asks: see `valetkey token create`. `{zone}` in the
+/// endpoint becomes the zone's id. An answer of 400 or more ends with exit code 1.
+#[derive(Debug, Args)]
+struct ApiArgs {
+    /// The path, such as `/zones/{zone}/applications`.
+    endpoint: String,
+    /// The method; GET, or POST where there is a body.
+    #[arg(short = 'X', long = "request", value_name = "METHOD")]
+    method: Option<String>,
+    /// The body, as JSON; `@FILE` for a file's content, `-` for standard input.
+    #[arg(short = 'd', long = "data", value_name = "BODY")]
+    body: Option<String>,
+    /// What `{zone}` becomes; the first zone that the token sees without this.
+    #[arg(long, value_name = "ID")]
+    zone: Option<String>,
+}
+
+pub(in crate::cli) async fn run(
+    args: AgentArgs,
+    surroundings: &Surroundings,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let AgentCommand::Api(args) = args.command;
+    let api = Api::find(surroundings)?;
+    let body = args.body.map(read_body).transpose()?;
+    let method = match (&args.method, &body) {
+        (Some(method), _) => Method::from_bytes(method.to_ascii_uppercase().as_bytes())
+            .map_err(|_| Failure::new(Exit::Usage, format!("`{}` is no method", method.escape_debug())))?,
+        (None, Some(_)) => Method::POST,
+        (None, None) => Method::GET,
+    };
+    let path = match (args.endpoint.contains("{zone}"), args.zone) {
+        (false, _) => args.endpoint,
+        (true, Some(zone)) => args.endpoint.replace("{zone}", &zone),
+        (true, None) => args.endpoint.replace("{zone}", &api.first_zone().await?),
+    };
+    let answer = api.send(method, &path, body).await?;
+    if !answer.body().is_empty() {
+        output.data(String::from_utf8_lossy(answer.body()));
+    }
+    if answer.status().is_client_error() || answer.status().is_server_error() {
+        output.talk(format_args!("the zone answered {}", answer.status()));
+        return Ok(Exit::Refused);
+    }
+    Ok(Exit::Done)
+}
+
+struct Api {
+    url: String,
+    token: Secret,
+    client: Client,
+}
+
+impl Api {
+    fn find(surroundings: &Surroundings) -> Result<Self, Failure> {
+        let url = surroundings.environment.text("VALETKEY_API_URL").unwrap_or(USUAL_URL);
+        let token = surroundings.environment.text("VALETKEY_API_TOKEN").filter(|token| !token.is_empty());
+        let token = token.ok_or_else(|| {
+            Failure::new(Exit::NotPermitted, "there is no token to ask with")
+                .hint("set VALETKEY_API_TOKEN; valetkey token create --name me --scope admin makes one")
+        })?;
+        let roots = tls::platform_roots(None);
+        let tls = tls::client_config(&roots, &[], &[b"http/1.1"])
+            .map_err(|error| Failure::new(Exit::Refused, "TLS can't be used").caused_by(&error))?;
+        let client = Client::new(tls, limits::OUTBOUND_TIMEOUT, limits::OUTBOUND_ANSWER_BYTES_MAX);
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), token: Secret::new(token), client })
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Response<Bytes>, Failure> {
+        let path = path.trim_start_matches('/');
+        let mut request = Request::builder().method(method).uri(format!("{}/{path}", self.url));
+        let authorization = format!("Bearer {}", self.token.expose_str().unwrap_or_default());
+        request = request.header("authorization", authorization).header("accept", "application/json");
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let request = request.body(Bytes::from(body.unwrap_or_default()));
+        let request = request.map_err(|_| Failure::new(Exit::Usage, "the endpoint or the token is not well-formed"))?;
+        let sent = self.client.send(request).await;
+        sent.map_err(|error| {
+            Failure::new(Exit::Refused, "the zone can't be asked")
+                .caused_by(&error)
+                .hint("VALETKEY_API_URL says where it is")
+        })
+    }
+
+    async fn first_zone(&self) -> Result<String, Failure> {
+        let answer = self.send(Method::GET, "/zones?limit=1", None).await?;
+        let zones: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+        let id = zones.pointer("/items/0/id").and_then(Value::as_str).map(str::to_owned);
+        id.ok_or_else(|| {
+            Failure::new(Exit::Refused, format!("the zones can't be listed: {}", answer.status()))
+                .hint("name the zone with --zone, or use a token with the scope zones:read")
+        })
+    }
+}
+
+fn read_body(named: String) -> Result<Vec<u8>, Failure> {
+    let unreadable = |error: &std::io::Error| {
+        Failure::new(Exit::Usage, format!("the body `{}` can't be read", named.escape_debug())).caused_by(error)
+    };
+    if named == "-" {
+        let mut body = Vec::new();
+        std::io::stdin().lock().read_to_end(&mut body).map_err(|error| unreadable(&error))?;
+        return Ok(body);
+    }
+    match named.strip_prefix('@') {
+        Some(file) => std::fs::read(file).map_err(|error| unreadable(&error)),
+        None => Ok(named.into_bytes()),
+    }
+}
+
+/// Where the embedded zone listens when nothing else is configured.
+const USUAL_URL: &str = "http://127.0.0.1:7980";

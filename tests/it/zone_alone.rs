@@ -20,6 +20,8 @@ use serde_json::Value;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::world::tool;
+
 /// A running `valetkey zone serve`, ended with the test.
 struct Alone {
     home: TempDir,
@@ -262,4 +264,28 @@ fn a_database_that_goes_away_gives_503_and_comes_back_without_a_restart() {
     let back = (0..20).any(|_| alone.ask(&token, "GET", "/zones", None).0 == 200);
     assert!(back, "it did not come back");
     assert_eq!(alone.ask(&token, "GET", "/zones", None).0, 200);
+}
+
+/// Requests by the thousand that its description allows, and as many that it forbids.
+#[test]
+fn no_request_makes_the_api_fail_or_answer_what_its_description_does_not_have() {
+    let alone = Alone::start("{home}/team.db");
+    let token = alone.valetkey(&["token", "create", "--name", "st", "--scope", "admin"]);
+    let zone = alone.ask(&token, "GET", "/zones", None).2["items"][0].clone();
+    // Most of the paths lead somewhere only in a zone that there is.
+    let (zone, organization) = (zone["id"].as_str().unwrap(), zone["organization_id"].as_str().unwrap());
+    let known = format!("[parameters]\n\"path.zone_id\" = \"{zone}\"\n\"path.organization_id\" = \"{organization}\"\n");
+    std::fs::write(alone.home.path().join("schemathesis.toml"), known).unwrap();
+    let checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
+    let output = Command::new(tool("venv/bin/st"))
+        .current_dir(alone.home.path())
+        .args(["run", &format!("http://{}/openapi.json", alone.address), "--workers", "1", "--seed", "1"])
+        .args(["-H", &format!("Authorization: Bearer {token}"), "--checks", checks])
+        .args(["--max-examples", "10", "--phases", "coverage,fuzzing", "--continue-on-failure"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let last: Vec<&str> = said.lines().rev().take(60).collect();
+    assert!(output.status.success(), "{}", last.into_iter().rev().collect::<Vec<_>>().join("\n"));
+    assert!(said.contains("Tested: "), "{said}");
 }

@@ -13,6 +13,7 @@ use crate::zone::issuer::Issuer;
 use crate::zone::management::caller::Access;
 use crate::zone::management::caller::Caller;
 use crate::zone::management::caller::Role;
+use crate::zone::management::in_zone::collection;
 use crate::zone::management::refused::Refused;
 use crate::zone::store::Conditions;
 
@@ -60,7 +61,8 @@ impl FromRequestParts<Arc<Issuer>> for InOrganization {
         let role = caller.role_in_organization(issuer, organization).await?;
         // One that the caller has no business in does not exist for it.
         let role = role.ok_or_else(|| Refused::not_found("organization"))?;
-        caller.check(role, "organizations", Access::of(&parts.method))?;
+        // Whoever makes service accounts or invitations hands out everything: `organizations:write` is not enough.
+        caller.check(role, collection(parts.uri.path(), "organizations"), Access::of(&parts.method))?;
         Ok(Self { issuer: Arc::clone(issuer), caller, role, now: issuer.clock.now(), path })
     }
 }

@@ -14,6 +14,7 @@ use crate::zone::id::ZoneId;
 use crate::zone::issuer::Issuer;
 use crate::zone::management::caller::Access;
 use crate::zone::management::caller::Caller;
+use crate::zone::management::caller::Role;
 use crate::zone::management::refused::Refused;
 use crate::zone::store::Conditions;
 use crate::zone::store::Store;
@@ -25,6 +26,7 @@ pub(super) struct InZone {
     pub(super) store: Store,
     pub(super) organization: String,
     pub(super) caller: Caller,
+    pub(super) role: Role,
     pub(super) now: Timestamp,
     /// When the caller saw the row last, where `If-Match` says so.
     pub(super) expected: Option<i64>,
@@ -92,16 +94,17 @@ impl FromRequestParts<Arc<Issuer>> for InZone {
         // A zone that the caller has no business in does not exist for it.
         let role = caller.role_in_zone(issuer, &organization, zone).await?;
         let role = role.ok_or_else(|| Refused::not_found("zone"))?;
-        caller.check(role, collection(parts.uri.path()), Access::of(&parts.method))?;
+        caller.check(role, collection(parts.uri.path(), "zones"), Access::of(&parts.method))?;
         let store = issuer.store.of(ZoneId::known(zone.clone()));
         let expected = expected(parts)?;
-        Ok(Self { issuer: Arc::clone(issuer), store, organization, caller, now: issuer.clock.now(), expected, path })
+        let now = issuer.clock.now();
+        Ok(Self { issuer: Arc::clone(issuer), store, organization, caller, role, now, expected, path })
     }
 }
 
-/// What scopes call the things of this path: `zones` for a zone itself, else what comes after it.
-fn collection(path: &str) -> &str {
-    path.split('/').nth(3).filter(|name| !name.is_empty()).unwrap_or("zones")
+/// What scopes call the things of this path: what comes after the id of the zone or organisation, else `itself`.
+pub(super) fn collection<'a>(path: &'a str, itself: &'a str) -> &'a str {
+    path.split('/').nth(3).filter(|name| !name.is_empty()).unwrap_or(itself)
 }
 
 /// An entity tag is the moment of the last change.
@@ -126,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_collection_is_what_comes_after_the_zone() {
-        assert_eq!(collection("/zones/z1"), "zones");
-        assert_eq!(collection("/zones/z1/applications/a/dependencies"), "applications");
+        assert_eq!(collection("/zones/z1", "zones"), "zones");
+        assert_eq!(collection("/zones/z1/applications/a/dependencies", "zones"), "applications");
     }
 }

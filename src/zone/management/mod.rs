@@ -58,7 +58,10 @@ use crate::limits::ZONE_MANAGEMENT_BODY_BYTES_MAX;
 use crate::zone::issuer::Issuer;
 
 #[derive(OpenApi)]
-#[openapi(info(title = "valetkey zone management", description = "Zones, and what is in them."))]
+#[openapi(
+    info(title = "valetkey zone management", description = "Zones, and what is in them."),
+    components(schemas(refused::Problem))
+)]
 struct Description;
 
 /// All operations, with `issuer` as the zone at the address itself.

@@ -20,7 +20,10 @@ pub(super) fn permissions(caller: &Caller, role: Role) -> Permissions {
     COLLECTIONS.into_iter().map(of).collect()
 }
 
-const COLLECTIONS: [&str; 14] = [
+const COLLECTIONS: [&str; 17] = [
+    "organizations",
+    "service-accounts",
+    "invitations",
     "zones",
     "applications",
     "application-credentials",

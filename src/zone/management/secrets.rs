@@ -17,6 +17,7 @@ use crate::zone::id::RowId;
 use crate::zone::issuer::Issuer;
 use crate::zone::management::body;
 use crate::zone::management::body::Body;
+use crate::zone::management::caller::Role;
 use crate::zone::management::in_zone::InZone;
 use crate::zone::management::json;
 use crate::zone::management::page::Page;
@@ -162,6 +163,10 @@ async fn create(place: InZone, Body(sent): Body<Create>) -> Result<Json<Secret>,
     responses((status = 200, body = SecretWithData), Refusals))]
 async fn retrieve(place: InZone) -> Result<Json<SecretWithData>, Refused> {
     let row = find(&place, place.row()).await?;
+    // Whoever may only look, may look at what there is, and not take it away.
+    if place.role != Role::Manager {
+        return Err(Refused::forbidden("This role can't open secrets"));
+    }
     let opened = place.issuer.keyring.seal().unseal(&place_of(&row.id), &row.data_sealed)?;
     let data: Data = serde_json::from_slice(opened.expose()).map_err(|_| Refused::failed())?;
     tracing::info!(secret = row.id, zone = row.zone_id, caller = place.caller.id(), "a secret was read");

@@ -264,6 +264,13 @@ async fn roles_decide_what_a_signed_in_user_may_do() {
         assert_eq!(office.call_as(&bob, "GET", &apps, None).await.status, StatusCode::OK);
         let body = json!({"name": "b", "identifier": "https://b.example"});
         assert_eq!(office.call_as(&bob, "POST", &apps, Some(&body)).await.status, StatusCode::FORBIDDEN);
+        let resource = json!({"name": "r", "identifier": "https://r.example"});
+        let resource = id(&office.post(&format!("/zones/{other}/resources"), resource).await);
+        let secret = json!({"name": "k", "entity_id": resource, "data": {"type": "token", "token": "t"}});
+        let secrets = format!("/zones/{other}/secrets");
+        let secret = format!("{secrets}/{}", id(&office.post(&secrets, secret).await));
+        assert_eq!(office.call_as(&bob, "GET", &secrets, None).await.status, StatusCode::OK);
+        assert_eq!(office.call_as(&bob, "GET", &secret, None).await.status, StatusCode::FORBIDDEN);
         let own = format!("{members}/{}", id(&found));
         let up = json!({"role": "zone_manager"});
         assert_eq!(office.call_as(&bob, "PATCH", &own, Some(&up)).await.status, StatusCode::FORBIDDEN);

@@ -326,6 +326,12 @@ async fn the_description_has_every_operation() {
     let office = Office::new().await;
     let description = office.scene.get("/openapi.json").await.body;
     let paths = description["paths"].as_object().unwrap();
+    // Nothing that it names is missing.
+    let text = description.to_string();
+    for reference in text.split("#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(description["components"]["schemas"][name].is_object(), "{name}");
+    }
     assert!(paths["/zones/{zone_id}/applications/{id}"]["patch"]["responses"]["412"].is_object());
     assert!(paths["/zones"]["post"]["requestBody"].is_object());
 }

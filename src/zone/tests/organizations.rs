@@ -40,6 +40,9 @@ async fn a_service_account_gets_a_token_that_opens_the_api_until_it_is_removed()
     let office = Office::new().await;
     let own = home(&office).await;
     let list = format!("/organizations/{own}/service-accounts");
+    let narrow = office.scene.token(&["organizations:write"]).await;
+    let body = json!({"name": "more"});
+    assert_eq!(office.call_as(&narrow, "POST", &list, Some(&body)).await.status, StatusCode::FORBIDDEN);
     let account = id(&office.post(&list, json!({"name": "terraform", "description": "d"})).await);
     assert_eq!(office.patch(&format!("{list}/{account}"), json!({"description": null})).await["name"], "terraform");
     let credentials = format!("{list}/{account}/credentials");

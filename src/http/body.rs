@@ -45,6 +45,9 @@ pub trait Frames: Send {
     /// The next frame; none is the end, after which nobody asks any more.
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>>;
 
+    /// Keeps going what goes the other way meanwhile, where nobody else does.
+    fn go_on(&mut self, _cx: &mut Context<'_>) {}
+
     /// Whether nothing more will come, as far as is known without a look.
     fn is_end(&self) -> bool;
 
@@ -103,6 +106,13 @@ impl Body {
             stream.counter = Some(Arc::clone(counter));
         }
         self
+    }
+
+    /// Keeps going what goes the other way, while nobody has room for a frame.
+    pub fn go_on(&mut self, cx: &mut Context<'_>) {
+        if let Self::Stream(stream) = self {
+            stream.frames.go_on(cx);
+        }
     }
 
     /// The bytes at hand, when the length is known and at most `bytes_max`; a longer or open body stays a stream.

@@ -17,6 +17,8 @@ pub(crate) struct Chunks {
     left: u64,
     /// The trailer section so far.
     trailers: Vec<u8>,
+    /// Blanks may stand behind a size.
+    padded: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +37,11 @@ enum Part {
 }
 
 impl Chunks {
+    /// Those of a server, whose sizes may be padded.
+    pub(super) fn padded() -> Self {
+        Self { padded: true, ..Self::default() }
+    }
+
     /// The next of this body that `input` holds; nothing behind its end is taken.
     pub(super) fn next(&mut self, input: &mut BytesMut) -> Result<Decoded, Violation> {
         if self.part != Part::Data {
@@ -75,6 +82,7 @@ impl Chunks {
                 Part::Size
             }
             (Part::Size, b';') if self.seen > 0 => Part::Extension,
+            (Part::Size, b' ' | b'\t') if self.padded && self.seen > 0 => Part::Extension,
             (Part::Size, b'\r') if self.seen > 0 => Part::SizeEnd,
             (Part::Extension, b'\r') => Part::SizeEnd,
             (Part::Extension, b'\t' | 0x20..=0x7e) => {
@@ -148,6 +156,8 @@ mod tests {
             let expected = (data.to_owned(), trailer.map(str::to_owned), left.to_owned());
             assert_eq!(read(&mut Chunks::default(), body), Ok(expected), "{body:?}");
         }
+        let padded = read(&mut Chunks::padded(), "5  \r\nhello\r\n0 \r\n\r\n");
+        assert_eq!(padded, Ok(("hello".to_owned(), None, String::new())));
         for body in [
             "5 \r\n",
             "5\nhello",

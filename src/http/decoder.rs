@@ -41,6 +41,11 @@ impl Decoder {
         Self::Chunks(Box::default())
     }
 
+    /// For chunks from their beginning, as servers write them: some pad the size with blanks.
+    pub(crate) fn chunked_by_a_server() -> Self {
+        Self::Chunks(Box::new(Chunks::padded()))
+    }
+
     /// For so many bytes.
     pub(crate) fn length(length: u64) -> Self {
         if length == 0 { Self::Done } else { Self::Length(length) }

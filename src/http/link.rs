@@ -30,7 +30,8 @@ pub(crate) struct Link<S> {
     /// A large part of a body behind `out`, and what ends it.
     large: Bytes,
     tail: &'static [u8],
-    /// The stream took something of what is to be written.
+    /// The stream took something, and perhaps still holds a part of it: TLS keeps records that the socket has no room
+    /// for.
     touched: bool,
 }
 
@@ -83,14 +84,23 @@ impl<S> Link<S> {
         self.large.is_empty() && self.tail.is_empty() && self.out.len() < limits::HTTP1_GATHER_BYTES
     }
 
-    /// Whether everything was written.
+    /// Whether everything has left for the socket.
     pub(crate) fn is_flushed(&self) -> bool {
-        self.out.is_empty() && self.large.is_empty() && self.tail.is_empty()
+        self.is_handed_over() && !self.touched
     }
 
-    /// Whether nothing was written since the last that was added to an empty link.
+    /// Whether the stream took nothing since all had left last.
     pub(crate) fn is_untouched(&self) -> bool {
         !self.touched
+    }
+
+    /// How much was added and not yet taken by the stream.
+    pub(crate) fn pending(&self) -> usize {
+        self.out.len() - self.written + self.large.len() + self.tail.len()
+    }
+
+    fn is_handed_over(&self) -> bool {
+        self.out.is_empty() && self.large.is_empty() && self.tail.is_empty()
     }
 
     /// The stream, and what was read from it.
@@ -117,7 +127,7 @@ impl<S: AsyncWrite + Unpin> Link<S> {
         if self.is_flushed() {
             return Poll::Ready(Ok(()));
         }
-        while !self.is_flushed() {
+        while !self.is_handed_over() {
             let head = self.out.get(self.written..).unwrap_or_default();
             let stream = Pin::new(&mut self.stream);
             let wrote = if self.large.is_empty() && self.tail.is_empty() {
@@ -132,8 +142,10 @@ impl<S: AsyncWrite + Unpin> Link<S> {
             self.touched = true;
             self.wrote(wrote);
         }
+        // asked again until it is done: nobody else would
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         self.touched = false;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Poll::Ready(Ok(()))
     }
 
     fn wrote(&mut self, count: usize) {
@@ -240,6 +252,34 @@ mod tests {
             let expected = format!("head\r\n5\r\nsmall\r\n{:x}\r\n{large}\r\n0\r\n\r\n", large.len());
             assert_eq!(text, expected);
         }
+    }
+
+    /// Takes everything at once and lets go of it only the second time it is asked to.
+    #[derive(Default)]
+    struct Holds(usize);
+
+    impl AsyncWrite for Holds {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.0 += 1;
+            if self.0 == 1 { Poll::Pending } else { Poll::Ready(Ok(())) }
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_the_stream_still_holds_is_asked_for_until_it_has_left() {
+        let mut link = Link::new(Holds::default());
+        let cx = &mut Context::from_waker(std::task::Waker::noop());
+        link.push("small".into(), Told::Length(5));
+        assert!(link.poll_flush(cx).is_pending() && !link.is_flushed() && !link.is_untouched());
+        assert!(matches!(link.poll_flush(cx), Poll::Ready(Ok(()))) && link.is_flushed());
     }
 
     #[tokio::test]

@@ -134,7 +134,7 @@ where
         head.headers.remove(CONTENT_LENGTH);
     }
     line.add(|link| write_response(link.out(), &head, asked.version, told, stays || switches));
-    let mut ended = false;
+    let (mut ended, mut broken) = (false, None);
     os::behind_others().await;
     poll_fn(|cx| {
         loop {
@@ -147,19 +147,24 @@ where
                         line.add(|link| link.push(data, told));
                         ended = body.is_end_stream();
                     }
-                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(io::Error::other(error))),
+                    Poll::Ready(Some(Err(error))) => (ended, broken) = (true, Some(io::Error::other(error))),
                     Poll::Ready(None) => ended = true,
                     Poll::Pending => waits = true,
                 }
-                if ended {
+                if ended && broken.is_none() {
                     line.add(|link| link.push_end(told));
                 }
             }
             match line.poll_flush(cx)? {
-                Poll::Ready(()) if ended => return Poll::Ready(Ok(())),
+                // what there is arrives, also where the rest never will
+                Poll::Ready(()) if ended => return Poll::Ready(broken.take().map_or(Ok(()), Err)),
                 Poll::Ready(()) if !waits => {}
                 Poll::Ready(()) => return line.poll_gone(cx).map(|()| Err(io::ErrorKind::BrokenPipe.into())),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    // an agent may send all of its body before it reads a word
+                    body.go_on(cx);
+                    return Poll::Pending;
+                }
             }
         }
     })

@@ -44,6 +44,8 @@ struct Held<S> {
     decoder: Decoder,
     /// The agent waits to be told that its body is wanted (RFC 9110 §10.1.1).
     expects: bool,
+    /// It is being told.
+    continues: bool,
     /// So much of a head was looked at.
     searched: usize,
     head_deadline: Option<Pin<Box<Sleep>>>,
@@ -69,6 +71,7 @@ impl<S> Line<S> {
             link: Link::new(stream),
             decoder: Decoder::Done,
             expects: false,
+            continues: false,
             searched: 0,
             head_deadline: None,
             server: None,
@@ -200,6 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Held<S> {
 
     fn is_read(&mut self, wanted: bool, cx: &mut Context<'_>) -> bool {
         let told = !std::mem::take(&mut self.expects);
+        self.continues = false;
         let mut passed = 0;
         while told && !wanted && !self.decoder.is_done() && passed < limits::HTTP1_READ_BYTES_MAX {
             match self.decoder.next(&mut self.link.input) {
@@ -226,9 +230,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Held<S> {
             }
             if std::mem::take(&mut self.expects) {
                 self.link.out().extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                self.continues = true;
             }
-            if let Poll::Ready(Err(error)) = self.link.poll_flush(cx) {
-                return broken(error);
+            // an answer is flushed by whoever writes it, who waits for the socket: there is one place to wait at
+            if self.continues {
+                match self.link.poll_flush(cx) {
+                    Poll::Ready(Ok(())) => self.continues = false,
+                    Poll::Ready(Err(error)) => return broken(error),
+                    Poll::Pending => {}
+                }
             }
             let wanted = self.decoder.size_hint().exact().unwrap_or(0);
             match ready!(self.link.poll_read(cx, wanted)) {

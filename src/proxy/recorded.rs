@@ -54,6 +54,11 @@ impl Recorded {
         recorded
     }
 
+    /// See [`Body::go_on`].
+    pub(super) fn go_on(&mut self, cx: &mut Context<'_>) {
+        self.body.go_on(cx);
+    }
+
     /// The answer has no body after all: to HEAD, or by its status.
     pub(super) fn omit(&mut self) {
         self.body = Body::Empty;

@@ -104,9 +104,11 @@ impl Http1 {
         if let Some(bytes) = body.at_hand() {
             self.link.push(bytes, told);
         }
+        // one record of TLS goes whole or not at all
+        let one = self.link.pending() <= limits::HTTP1_GATHER_BYTES;
         // before any of a body that could not be sent again
         if let Poll::Ready(Err(error)) = poll_fn(|cx| Poll::Ready(self.link.poll_flush(cx))).await {
-            return Err(match self.link.is_untouched() {
+            return Err(match one && self.link.is_untouched() {
                 true => NoAnswer::Unsent(Message { head, body }),
                 false => NoAnswer::Broken(Box::new(error)),
             });
@@ -142,6 +144,11 @@ impl Http1 {
                 Err(error) => return broken(error),
             }
         }
+    }
+
+    /// Sends what is left of the request's body, as far as that goes now.
+    pub(super) fn go_on_sending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_sending(cx).map(|sent| self.stays &= sent.is_ok())
     }
 
     fn poll_sending(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Unsendable>> {
@@ -180,9 +187,7 @@ impl Http1 {
 
     /// The next of the answer's body, while what is left of the request's goes out.
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
-        if let Poll::Ready(Err(_)) = self.poll_sending(cx) {
-            self.stays = false;
-        }
+        let _ = self.go_on_sending(cx);
         let failed = |error: Box<dyn Error + Send + Sync>| Poll::Ready(Some(Err(BodyFailed::Broken(error))));
         loop {
             match self.decoder.next(&mut self.link.input) {
@@ -205,6 +210,11 @@ impl Http1 {
     /// Whether the answer's body was read to its end.
     pub(super) fn is_read(&self) -> bool {
         self.decoder.is_done()
+    }
+
+    /// Whether the request's body is still going out.
+    pub(super) fn is_sending(&self) -> bool {
+        self.sending.is_some() || !self.link.is_flushed()
     }
 
     /// How much of the answer's body is to come.
@@ -239,7 +249,7 @@ fn decoder(head: &response::Parts, head_only: bool) -> Result<Decoder, NotAnAnsw
         return Ok(Decoder::Done);
     }
     if head.headers.contains_key(TRANSFER_ENCODING) {
-        return Ok(Decoder::chunked());
+        return Ok(Decoder::chunked_by_a_server());
     }
     let Some(length) = head.headers.get(CONTENT_LENGTH) else { return Ok(Decoder::Close) };
     let digits = Some(length.as_bytes()).filter(|bytes| bytes.iter().all(u8::is_ascii_digit));

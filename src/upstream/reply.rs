@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
+use std::task::ready;
 
 use bytes::Bytes;
 use hyper::Response;
@@ -52,26 +53,43 @@ impl Carried {
 }
 
 /// A body that keeps its HTTP/1 connection going, and gives it back when it has passed whole.
-struct Http1Body(Option<Carried>);
+struct Http1Body {
+    carried: Option<Carried>,
+    /// The API took the request: what is left of its body goes out, too, though the answer is whole (RFC 9110 §7.5).
+    wants_all: bool,
+}
 
 impl Frames for Http1Body {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
-        let Some(http1) = self.0.as_mut().and_then(|carried| carried.sender.http1()) else { return Poll::Ready(None) };
-        let frame = http1.poll_frame(cx);
+        let Some(http1) = self.carried.as_mut().and_then(|carried| carried.sender.http1()) else {
+            return Poll::Ready(None);
+        };
+        let frame = match http1.is_read() {
+            true if self.wants_all => ready!(http1.go_on_sending(cx).map(|()| Poll::Ready(None))),
+            true => Poll::Ready(None),
+            false => http1.poll_frame(cx),
+        };
         if http1.is_read()
-            && let Some(carried) = self.0.take()
+            && (!self.wants_all || !http1.is_sending())
+            && let Some(carried) = self.carried.take()
         {
             carried.finish();
         }
         frame
     }
 
+    fn go_on(&mut self, cx: &mut Context<'_>) {
+        if let Some(http1) = self.carried.as_mut().and_then(|carried| carried.sender.http1()) {
+            let _ = http1.go_on_sending(cx);
+        }
+    }
+
     fn is_end(&self) -> bool {
-        self.0.is_none()
+        self.carried.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let http1 = self.0.as_ref().and_then(|carried| carried.sender.as_http1());
+        let http1 = self.carried.as_ref().and_then(|carried| carried.sender.as_http1());
         http1.map_or_else(|| SizeHint::with_exact(0), Http1::size_hint)
     }
 }
@@ -108,11 +126,16 @@ pub(super) fn read(
     head.version = Version::HTTP_11;
     let bound = limits::UPSTREAM_BODY_IDLE_TIMEOUT;
     let body = match coming {
-        Coming::Http1 if carried.sender.http1().is_some_and(|http1| http1.is_read()) => {
-            carried.finish();
-            Body::Empty
+        Coming::Http1 => {
+            let wants_all = head.status.is_success();
+            let over = |http1: &mut Http1| http1.is_read() && !(wants_all && http1.is_sending());
+            if carried.sender.http1().is_some_and(over) {
+                carried.finish();
+                Body::Empty
+            } else {
+                Body::stream(Http1Body { carried: Some(carried), wants_all }, Trailers::Pass, bound)
+            }
         }
-        Coming::Http1 => Body::stream(Http1Body(Some(carried)), Trailers::Pass, bound),
         Coming::Http2(incoming) => Body::stream(Http2Body { incoming, _carried: carried }, Trailers::Pass, bound),
     };
     Ok(Reply { response: Response::from_parts(head, body), upgraded: None })

@@ -1,9 +1,16 @@
+use std::task::Context;
+
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
+use hyper::body::Frame;
+use hyper::body::SizeHint;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
 use tokio::io::DuplexStream;
 
 use super::*;
+use crate::http::BodyFailed;
+use crate::http::Frames;
 
 /// What an agent that sends `bytes` and then waits is told, and how it ended. Each answer repeats the method, the
 /// target and, but for `/unread`, the body of its request.
@@ -125,6 +132,41 @@ async fn nonsense_ends_the_connection_behind_the_answers_before_it() {
 async fn a_broken_body_is_not_read_on() {
     let text = "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nheXX";
     assert_eq!(served(text, false).await, (told_last("POST /a"), "done"));
+}
+
+/// A body that breaks off behind its first part.
+struct Breaks(bool);
+
+impl Frames for Breaks {
+    fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailed>>> {
+        Poll::Ready(Some(match std::mem::replace(&mut self.0, true) {
+            false => Ok(Frame::data("half".into())),
+            true => Err(BodyFailed::Broken("broken".into())),
+        }))
+    }
+
+    fn is_end(&self) -> bool {
+        false
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(8)
+    }
+}
+
+#[tokio::test]
+async fn of_an_answer_that_breaks_off_its_beginning_arrives() {
+    let (ours, mut theirs) = tokio::io::duplex(1024);
+    theirs.write_all(b"GET /a HTTP/1.1\r\n\r\n").await.unwrap();
+    let breaks = |_| async {
+        let body = Body::stream(Breaks(false), Trailers::Pass, limits::UPSTREAM_BODY_IDLE_TIMEOUT);
+        (Response::new(Recorded::of(body)), None::<()>)
+    };
+    let served = serve(ours, breaks, Duration::from_secs(5), &CancellationToken::new()).await;
+    assert!(matches!(served, Served::Done(Parting::Abrupt)));
+    let mut text = String::new();
+    theirs.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf");
 }
 
 #[tokio::test]

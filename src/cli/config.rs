@@ -108,11 +108,26 @@ fn check_policies(
 ) -> Result<Exit, Failure> {
     let Ok(config) = config::open(place, environment) else { return Ok(Exit::Configuration) };
     let texts = policy_texts(&config, paths)?;
-    let Err(faults) = PolicySet::parse(&texts) else { return Ok(Exit::Done) };
-    for fault in &faults.faults {
-        output.talk(format_args!("error: {fault}"));
+    match PolicySet::parse(&texts) {
+        Ok(policies) => {
+            let known = |name: &str| {
+                let configured = config.resources.iter().any(|resource| resource.identifier.as_str() == name);
+                configured || name == config::WHOAMI_IDENTIFIER
+            };
+            for stranger in policies.strangers(known) {
+                output.talk(format_args!(
+                    "warning: {stranger}\n  hint: its identifier must be one of [[resource]] in proxy.toml, letter by letter"
+                ));
+            }
+            Ok(Exit::Done)
+        }
+        Err(faults) => {
+            for fault in &faults.faults {
+                output.talk(format_args!("error: {fault}"));
+            }
+            Ok(Exit::Configuration)
+        }
     }
-    Ok(Exit::Configuration)
 }
 
 /// What decides: the folder that the file names, else `policies/` in the configuration folder, else the built-in set.

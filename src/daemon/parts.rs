@@ -143,6 +143,7 @@ impl Parts {
         let upstream = Arc::new(Upstream::new(dialer, roots.clone(), Arc::clone(&clock), tasks.clone()));
         let resources = Resources::new(resources);
         upstream.prepare(resources.iter());
+        warn_of_strangers(&policies, &resources);
         let vault = Vault::new(credential::Settings { zone: access, client, clock: Arc::clone(&clock) });
         let agents = Registry::new(Arc::clone(&clock));
         let agents = match config.proxy.unidentified {
@@ -223,6 +224,13 @@ pub(super) fn open_config(place: &Place, read: &dyn Fn(&str) -> Option<OsString>
 /// Whoami first, then what the file says.
 pub(super) fn all_resources(config: &Config, whoami: Option<&Whoami>) -> Vec<Arc<Resource>> {
     whoami.map(|whoami| Arc::clone(&whoami.resource)).into_iter().chain(config.resources.iter().cloned()).collect()
+}
+
+/// Says which policies decide nothing, because no resource has the name that they give.
+pub(super) fn warn_of_strangers(policies: &PolicySet, resources: &Resources) {
+    for stranger in policies.strangers(|name| resources.iter().any(|resource| resource.identifier.as_str() == name)) {
+        tracing::warn!("{stranger}");
+    }
 }
 
 /// What the certificates must permit: exact names, and the parents of wildcards.

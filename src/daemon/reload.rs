@@ -67,6 +67,7 @@ impl Parts {
         let outcome = outcome.map(|policies| {
             tracing::info!(policies = policies.count(), hash = %policies.hash(), "policies reloaded");
             let InForce { resources, secrets, unlisted, .. } = &**self.broker.in_force.load();
+            parts::warn_of_strangers(&policies, resources);
             self.broker.in_force.store(Arc::new(InForce {
                 resources: Arc::clone(resources),
                 policies: Arc::new(policies),
@@ -112,6 +113,7 @@ impl Parts {
         self.prepare(&all).await.map_err(Fault::Configuration)?;
         let (resources, secrets) = (Arc::new(Resources::new(all)), Arc::new(secrets));
         self.broker.upstream.prepare(resources.iter());
+        parts::warn_of_strangers(&policies, &resources);
         let count = policies.count();
         self.broker.in_force.store(Arc::new(InForce {
             resources,

@@ -112,6 +112,15 @@ impl Snapshot {
         })
     }
 
+    /// The resources that policies name, each with the policy that does.
+    pub(super) fn named_resources(&self) -> impl Iterator<Item = (PolicyId, String)> {
+        self.set.policies().flat_map(|policy| {
+            let named = policy.entity_literals().into_iter().filter(|uid| *uid.type_name() == self.types.resource);
+            let id = PolicyId::parse(policy.id().as_ref()).ok();
+            named.filter_map(move |uid| Some((id.clone()?, uid.id().unescaped().to_owned())))
+        })
+    }
+
     pub(super) fn evaluate(
         &self,
         session: &Session,

@@ -35,6 +35,16 @@ pub struct PolicySet {
     snapshot: Snapshot,
 }
 
+/// A policy that speaks of a resource which is not configured.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the policy `{policy}` names the resource `{}`, which is not configured", resource.escape_debug())]
+pub struct UnknownResource {
+    /// Which policy.
+    pub policy: PolicyId,
+    /// The identifier as it stands there.
+    pub resource: String,
+}
+
 impl PolicySet {
     /// Parses and validates the whole set; a set with any fault is refused with all of its faults.
     pub fn parse(texts: &[PolicyText]) -> Result<Self, NotAPolicySet> {
@@ -49,6 +59,16 @@ impl PolicySet {
     /// How many policies it has.
     pub fn count(&self) -> usize {
         self.snapshot.count
+    }
+
+    /// What looks like a slip: policies that name a resource which is not `known`, in the order of their ids. They
+    /// decide nothing, since no request is for it.
+    pub fn strangers(&self, known: impl Fn(&str) -> bool) -> Vec<UnknownResource> {
+        let named = self.snapshot.named_resources().filter(|(_, resource)| !known(resource));
+        let mut strangers: Vec<_> = named.map(|(policy, resource)| UnknownResource { policy, resource }).collect();
+        strangers.sort_by(|one, other| one.policy.cmp(&other.policy).then_with(|| one.resource.cmp(&other.resource)));
+        strangers.dedup();
+        strangers
     }
 
     /// May the session do this to the resource?

@@ -163,3 +163,20 @@ fn equal_ids_and_templates_are_refused() {
     );
     assert!(policy("permit (principal == ?principal, action, resource);").is_err());
 }
+
+#[test]
+fn a_policy_for_a_resource_that_nobody_knows_is_told() {
+    let set = policy(
+        r#"@id("good") permit (principal, action, resource == Resource::"https://api.example.com");
+           @id("slip") permit (principal, action, resource == Resource::"https://api.example.com/");
+           @id("deep") permit (principal, action, resource) when { resource in [Resource::"https://a\nb"] };
+           @id("any") permit (principal == Agent::"curl", action, resource);"#,
+    )
+    .unwrap();
+    let told: Vec<String> =
+        set.strangers(|name| name == "https://api.example.com").iter().map(ToString::to_string).collect();
+    let expected = |policy: &str, name: &str| {
+        format!("the policy `{policy}` names the resource `{name}`, which is not configured")
+    };
+    assert_eq!(told, [expected("deep", "https://a\\nb"), expected("slip", "https://api.example.com/")]);
+}

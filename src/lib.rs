@@ -21,8 +21,8 @@
 //! | 7 answer | [`proxy`] | a response, or a [`refusal::Refusal`] in words |
 //!
 //! To follow a request: `proxy/listener.rs` takes the connection, `proxy/connection.rs` reads the CONNECT,
-//! [`broker::Broker::admit`] judges it, `proxy/intercept.rs` opens the TLS, `proxy/request.rs` reads each request
-//! inside, and [`broker::Broker::serve`] carries it.
+//! [`broker::Broker::admit`] judges it, `proxy/intercept.rs` opens the TLS, `proxy/http1.rs` or `proxy/http2.rs` reads
+//! each request inside, `proxy/request.rs` hands it over, and [`broker::Broker::serve`] carries it.
 //!
 //! ## Layers
 //!

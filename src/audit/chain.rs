@@ -5,8 +5,8 @@ use std::fmt;
 
 use aws_lc_rs::digest;
 
-use crate::audit::line;
 use crate::limits::LEDGER_SIGNED_BEHIND_MAX;
+use crate::model::push_decimal;
 
 /// Where the chain stands: the last line's number and hash.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Head {
     pub(super) fn append(&mut self, out: &mut Vec<u8>, body: &[u8]) {
         let start = out.len();
         out.extend_from_slice(b"{\"seq\":");
-        line::push_number(out, self.seq.saturating_add(1));
+        push_decimal(out, self.seq.saturating_add(1));
         out.extend_from_slice(b",\"prev\":\"");
         out.extend_from_slice(&self.hash);
         out.extend_from_slice(b"\",");

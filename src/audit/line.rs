@@ -10,6 +10,7 @@ use std::io::Write as _;
 use crate::limits::LEDGER_TEXT_BYTES_MAX;
 use crate::model::RecordId;
 use crate::model::Timestamp;
+use crate::model::push_decimal;
 
 /// What follows `seq` and `prev` in a line: begins with `"kind"`, ends with `}`, holds no line break.
 #[derive(Debug)]
@@ -72,7 +73,7 @@ impl<'a> Body<'a> {
     /// A number.
     pub fn number(&mut self, key: &str, value: u64) -> &mut Self {
         self.key(key);
-        push_number(self.bytes, value);
+        push_decimal(self.bytes, value);
         self
     }
 
@@ -178,20 +179,6 @@ fn escape(bytes: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// In decimal.
-pub(super) fn push_number(bytes: &mut Vec<u8>, mut value: u64) {
-    let mut digits = [0; 20];
-    let mut length = 0;
-    for place in digits.iter_mut().rev() {
-        *place = b'0' + u8::try_from(value % 10).unwrap_or(0);
-        (value, length) = (value / 10, length + 1);
-        if value == 0 {
-            break;
-        }
-    }
-    bytes.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
-}
-
 /// `\uXXXX`, twice for characters beyond the first plane (RFC 8259 §7).
 fn push_unicode_escape(bytes: &mut Vec<u8>, c: char) {
     for unit in c.encode_utf16(&mut [0; 2]) {
@@ -262,15 +249,6 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(&text).unwrap();
         let value = read.get("value").unwrap().as_str().unwrap();
         assert!(value.ends_with("ü…") && value.len() <= LEDGER_TEXT_BYTES_MAX + 3);
-    }
-
-    #[test]
-    fn a_number_is_written_in_full() {
-        for number in [0, 7, 10, 1234, u64::MAX] {
-            let mut bytes = Vec::new();
-            push_number(&mut bytes, number);
-            assert_eq!(String::from_utf8(bytes).unwrap(), number.to_string());
-        }
     }
 
     #[test]

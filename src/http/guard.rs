@@ -98,7 +98,7 @@ pub fn in_the_clear<B>(head: &Request<B>, forms: impl Fn(&Authority) -> PathForm
 
 /// Where a request inside an opened tunnel goes: nowhere but where the tunnel was opened to.
 pub fn in_tunnel<B>(head: &Request<B>, opened: &Authority, forms: PathForms) -> Result<Destination, Malformed> {
-    // INVARIANT: HTTP/1 comes through `Strict` alone, which has held its fields to the same
+    // INVARIANT: HTTP/1 comes through `take_request` alone, which has held its fields to the same
     if head.version() >= Version::HTTP_2 {
         check_fields(head.headers())?;
     }
@@ -159,7 +159,7 @@ fn one_host(headers: &HeaderMap) -> Result<Option<&str>, Malformed> {
     Ok(Some(host))
 }
 
-/// What [`crate::http::Strict`] holds HTTP/1 to, for HTTP/2.
+/// What [`take_request`](crate::http::take_request) holds HTTP/1 to, for HTTP/2.
 fn check_fields(headers: &HeaderMap) -> Result<(), Malformed> {
     if headers.len() > limits::HEADERS_MAX {
         return Err(Malformed::TooManyHeaders);

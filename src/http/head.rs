@@ -27,6 +27,7 @@ use crate::http::Violation;
 use crate::http::framing;
 use crate::http::framing::Framing;
 use crate::limits;
+use crate::model::push_decimal;
 
 /// Takes a request's head off `input`, once it is there whole. An earlier call has seen the first `searched` bytes, so
 /// that a head in small pieces is not read over and over.
@@ -160,6 +161,11 @@ fn write_fields(out: &mut Vec<u8>, fields: &HeaderMap, told: Told) {
     }
 }
 
+/// Whether an answer of this status never has a body, whatever its fields say (RFC 9112 §6.3).
+pub(crate) fn is_bodiless(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
 /// Whether whoever sent these keeps the connection for another message (RFC 9112 §9.3).
 pub(crate) fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
     let says = |word: &str| {
@@ -197,19 +203,6 @@ fn end_of_answer(bytes: &[u8]) -> Option<usize> {
         }
     }
     None
-}
-
-pub(crate) fn push_decimal(out: &mut Vec<u8>, mut value: u64) {
-    let mut digits = [0; 20];
-    let mut length = 0;
-    for place in digits.iter_mut().rev() {
-        *place = b'0' + u8::try_from(value % 10).unwrap_or(0);
-        (value, length) = (value / 10, length + 1);
-        if value == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(digits.len() - length..).unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -294,14 +287,5 @@ mod tests {
         assert!(stays(Version::HTTP_11, &[]) && stays(Version::HTTP_11, &["keep-alive"]));
         assert!(!stays(Version::HTTP_11, &["x, Close"]) && !stays(Version::HTTP_11, &["x", "close"]));
         assert!(!stays(Version::HTTP_10, &[]) && stays(Version::HTTP_10, &["Keep-Alive"]));
-    }
-
-    #[test]
-    fn a_number_is_written_in_full() {
-        for number in [0, 7, 10, 1234, u64::MAX] {
-            let mut bytes = Vec::new();
-            push_decimal(&mut bytes, number);
-            assert_eq!(String::from_utf8(bytes).unwrap(), number.to_string());
-        }
     }
 }

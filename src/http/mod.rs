@@ -29,6 +29,7 @@ pub use framing::Violation;
 pub use guard::Malformed;
 pub use head::NotAnAnswer;
 pub(crate) use head::Told;
+pub(crate) use head::is_bodiless;
 pub(crate) use head::keeps_alive;
 pub(crate) use head::take_request;
 pub(crate) use head::take_response;

@@ -2,6 +2,7 @@
 //!
 //! Parse once at the edge; inside, the type is the check.
 
+mod decimal;
 mod destination;
 mod header;
 mod ids;
@@ -10,6 +11,7 @@ mod scopes;
 mod secret;
 mod time;
 
+pub use decimal::push_decimal;
 pub use destination::Authority;
 pub use destination::Destination;
 pub use destination::Host;

@@ -30,6 +30,7 @@ use crate::http::Rewound;
 use crate::http::Told;
 use crate::http::Trailers;
 use crate::http::Violation;
+use crate::http::is_bodiless;
 use crate::http::keeps_alive;
 use crate::http::write_response;
 use crate::limits;
@@ -187,9 +188,7 @@ impl Asked {
 
     /// How the answer's end is told (RFC 9112 §6.3).
     fn tell(&self, status: StatusCode, body: &Recorded, switches: bool) -> Told {
-        let bodiless = self.method == Method::HEAD
-            || status.is_informational()
-            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let bodiless = self.method == Method::HEAD || is_bodiless(status);
         match body.size_hint().exact() {
             _ if bodiless || switches => Told::Nothing,
             Some(length) => Told::Length(length),

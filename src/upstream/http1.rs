@@ -29,6 +29,7 @@ use crate::http::Link;
 use crate::http::NotAnAnswer;
 use crate::http::Rewound;
 use crate::http::Told;
+use crate::http::is_bodiless;
 use crate::http::keeps_alive;
 use crate::http::take_response;
 use crate::http::write_request;
@@ -243,9 +244,7 @@ enum Unsendable {
 
 /// How the answer's body ends (RFC 9112 §6.3). What can be read in two ways is refused elsewhere.
 fn decoder(head: &response::Parts, head_only: bool) -> Result<Decoder, NotAnAnswer> {
-    let bodiless =
-        head.status.is_informational() || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if head_only || bodiless {
+    if head_only || is_bodiless(head.status) {
         return Ok(Decoder::Done);
     }
     if head.headers.contains_key(TRANSFER_ENCODING) {

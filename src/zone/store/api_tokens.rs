@@ -100,14 +100,21 @@ impl Store {
         last_used_at: Option<i64>,
         now: Timestamp,
     ) -> Result<(), StoreFailed> {
+        self.note_use("UPDATE api_tokens SET last_used_at = $1 WHERE id = $2", id, last_used_at, now).await
+    }
+
+    /// Notes a use by `statement`, unless the last one is known well enough.
+    pub(super) async fn note_use(
+        &self,
+        statement: &'static str,
+        id: &str,
+        last_used_at: Option<i64>,
+        now: Timestamp,
+    ) -> Result<(), StoreFailed> {
         if last_used_at.is_some_and(|last| now.since(Timestamp::from_millis(last)) < ZONE_LAST_USE_STEP) {
             return Ok(());
         }
-        sqlx::query("UPDATE api_tokens SET last_used_at = $1 WHERE id = $2")
-            .bind(now.as_millis())
-            .bind(id)
-            .execute(&self.pool)
-            .await?;
+        sqlx::query(statement).bind(now.as_millis()).bind(id).execute(&self.pool).await?;
         Ok(())
     }
 }

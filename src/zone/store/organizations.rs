@@ -1,6 +1,5 @@
 //! Organisations: made with a zone of their own, joined by invitation.
 
-use crate::limits::ZONE_LAST_USE_STEP;
 use crate::model::Timestamp;
 use crate::zone::id::RowId;
 use crate::zone::id::ZoneId;
@@ -92,14 +91,7 @@ impl Store {
         last_used_at: Option<i64>,
         now: Timestamp,
     ) -> Result<(), StoreFailed> {
-        if last_used_at.is_some_and(|last| now.since(Timestamp::from_millis(last)) < ZONE_LAST_USE_STEP) {
-            return Ok(());
-        }
-        sqlx::query("UPDATE service_account_credentials SET last_used_at = $1 WHERE id = $2")
-            .bind(now.as_millis())
-            .bind(id)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+        self.note_use("UPDATE service_account_credentials SET last_used_at = $1 WHERE id = $2", id, last_used_at, now)
+            .await
     }
 }

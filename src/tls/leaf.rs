@@ -1,7 +1,6 @@
 //! Leaves: one name, one day, one key for all of them, made once per host and kept.
 //!
-//! The leg to the agent never leaves this machine, so plain X25519 goes before the post-quantum hybrid here;
-//! upstream (`roots`) it is the other way round.
+//! The leg to the agent never leaves this machine, so that its cryptography is chosen by what it costs, by us.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +13,6 @@ use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
 use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::server::ProducesTickets;
 use rustls::server::ServerSessionMemoryCache;
 use rustls::server::StoresServerSessions;
@@ -33,6 +31,7 @@ use crate::model::Timestamp;
 use crate::tls::certificate::leaf_params;
 use crate::tls::generation::Intermediate;
 use crate::tls::key::Key;
+use crate::tls::provider;
 use crate::tls::state::State;
 
 /// Which protocols an agent may choose inside TLS (RFC 7301). One that names none gets HTTP/1.1.
@@ -103,7 +102,7 @@ impl Leaves {
         Ok(Self {
             signer: aws_lc_rs::sign::any_ecdsa_type(&der)?,
             key,
-            provider: Arc::new(loopback_provider()),
+            provider: Arc::new(provider::for_loopback()),
             tickets: Ticketer::new()?,
             sessions: ServerSessionMemoryCache::new(AGENT_TLS_SESSIONS_MAX),
             kept: Cache::builder().max_capacity(LEAVES_MAX).eviction_policy(EvictionPolicy::lru()).build(),
@@ -177,6 +176,9 @@ impl Leaves {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.ignore_client_order = true;
+        // one to begin with; each resumption brings another
+        config.send_tls13_tickets = 1;
         // rustls resumes a session only for the name it was made for, so that all hosts can share these
         config.ticketer = Arc::clone(&self.tickets);
         config.session_storage = Arc::clone(&self.sessions);
@@ -202,12 +204,5 @@ impl Leaf {
 impl fmt::Debug for Leaves {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Leaves").field("kept", &self.kept.entry_count()).finish_non_exhaustive()
-    }
-}
-
-fn loopback_provider() -> CryptoProvider {
-    CryptoProvider {
-        kx_groups: vec![kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1, kx_group::X25519MLKEM768],
-        ..aws_lc_rs::default_provider()
     }
 }

@@ -15,6 +15,7 @@ mod key;
 mod leaf;
 mod own_server;
 mod pem;
+mod provider;
 mod roots;
 mod state;
 

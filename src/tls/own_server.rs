@@ -11,6 +11,7 @@ use crate::model::Host;
 use crate::model::Timestamp;
 use crate::tls::certificate::leaf_params;
 use crate::tls::key::Key;
+use crate::tls::provider;
 
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +38,7 @@ pub fn own_server(host: &Host, now: Timestamp) -> Result<(Arc<ServerConfig>, Cer
     let key = Key::generate()?;
     let certificate = params.self_signed(&key)?.der().clone();
     let private = PrivatePkcs8KeyDer::from(key.to_pkcs8()?.as_ref().to_vec());
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(provider::for_loopback());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()

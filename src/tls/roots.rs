@@ -8,10 +8,10 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::client::Resumption;
-use rustls::crypto::aws_lc_rs;
 use rustls_pki_types::CertificateDer;
 
 use crate::limits::UPSTREAM_TLS_SERVERS_MAX;
+use crate::tls::provider;
 
 /// Trusted certificates, and what could not be read on the way.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ pub fn client_config(
     for certificate in extra {
         Arc::make_mut(&mut store).add(certificate.clone())?;
     }
-    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider::for_networks()))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
         .with_root_certificates(store)
         .with_no_client_auth();

@@ -92,17 +92,25 @@ fn vouching_is_due(shared: &Shared, front: &Front) -> bool {
     front.head_due || front.unsigned() >= shared.sign_every
 }
 
-/// Sleeps until something is queued, due or waited for; lets completions gather, and a failing disk rest.
+/// Sleeps until something is queued, due or waited for; lets completions gather, and a failing disk rest. As long as
+/// others write it looks by itself whether they left something, so that nobody has to wake it.
 fn wait<'a>(shared: &'a Shared, mut front: MutexGuard<'a, Front>) -> MutexGuard<'a, Front> {
+    let mut seen = None;
     while !front.stopping && !front.wants_sync {
         let pause = match (&front.gap, front.queue.is_empty(), vouching_is_due(shared, &front)) {
             _ if front.closed => LEDGER_RETRY,
             (Some(_), _, _) => LEDGER_RETRY,
             (None, true, true) => return front,
             (None, true, false) => {
-                front = rest(shared, front);
+                let others_write = seen != Some(front.seq);
+                seen = others_write.then_some(front.seq);
+                front = match others_write {
+                    true => pause_for(shared, front, LEDGER_GATHER),
+                    false => rest(shared, front),
+                };
                 continue;
             }
+            (None, false, _) if seen.is_some() => return front,
             (None, false, _) => LEDGER_GATHER,
         };
         return pause_for(shared, front, pause);

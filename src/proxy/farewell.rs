@@ -1,6 +1,9 @@
 //! The end of a connection, such that what was said on it arrives, and what was not is missed.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::Poll;
 
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt as _;
@@ -17,6 +20,8 @@ pub(super) enum Parting<S> {
     Spoken(S),
     /// All was said: a word more would be read as part of it.
     Silent(S),
+    /// The other side has ended, and all was said: nothing more will come.
+    Over(S),
     /// An answer broke off, or nobody is there. A proper end would make half an answer look whole.
     Abrupt,
 }
@@ -32,6 +37,11 @@ where
         let (mut stream, word) = match self {
             Self::Spoken(stream) => (stream, word),
             Self::Silent(stream) => (stream, &[][..]),
+            Self::Over(mut stream) => {
+                // at once or never: whoever has ended awaits no more than our end
+                let _ = poll_fn(|cx| Poll::Ready(Pin::new(&mut stream).poll_shutdown(cx))).await;
+                return;
+            }
             Self::Abrupt => return,
         };
         let leaving = async {

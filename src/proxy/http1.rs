@@ -85,7 +85,8 @@ where
         let (head, framing) = match line.head(&mut over).await {
             Ok(Heard::Request(head, framing)) => (head, framing),
             Ok(Heard::Nonsense(violation)) => return Served::Unread(violation, line.part(Parting::Spoken)),
-            Ok(Heard::Silence | Heard::End) => return Served::Done(line.part(Parting::Silent)),
+            Ok(Heard::Silence) => return Served::Done(line.part(Parting::Silent)),
+            Ok(Heard::End) => return Served::Done(line.part(Parting::Over)),
             Err(_) => return Served::Done(line.abandon()),
         };
         heard.store(true, Ordering::Relaxed);

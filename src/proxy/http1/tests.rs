@@ -39,7 +39,7 @@ async fn served(bytes: &str, hangs_up: bool) -> (String, &'static str) {
                 "switched"
             }
             Served::Unread(_, Parting::Spoken(_)) => "unread",
-            Served::Done(Parting::Silent(_)) => "done",
+            Served::Done(Parting::Silent(_) | Parting::Over(_)) => "done",
             Served::Done(Parting::Abrupt) => "gone",
             Served::Unread(..) | Served::Done(Parting::Spoken(_)) => "never",
         }

@@ -59,7 +59,7 @@ impl Control {
         parts.broker.upstream.dialer().own(port);
         let ended = session.ended().clone();
         let listening =
-            Arc::clone(&parts.proxy).listen(listener, Entrance::Session(Arc::clone(session)), ended.clone());
+            Arc::clone(&parts.proxy).listen(listener, Entrance::Session(Arc::clone(session)), None, ended.clone());
         let session = Arc::clone(session);
         self.parts.attendants.spawn(async move {
             listening.await;

@@ -35,6 +35,7 @@ use crate::http;
 use crate::limits;
 use crate::os;
 use crate::os::systemd;
+use crate::proxy::Crew;
 
 pub(crate) use self::log::start as start_log;
 
@@ -78,7 +79,9 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     let listeners = Listeners::bind(&config, activated.proxy).await?;
 
     let (stop, draining, tasks) = (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
-    let parts = Arc::new(Parts::build(start.surroundings.clone(), place, config, &listeners, &draining, &tasks).await?);
+    let (crew, berths) = Crew::of(workers::count());
+    let parts = Parts::build(start.surroundings.clone(), place, config, &listeners, crew, &draining, &tasks).await?;
+    let parts = Arc::new(parts);
     let services = TaskTracker::new();
     let Listeners { proxy, zone, whoami } = listeners;
     if let (Some(listener), Some(embedded)) = (zone, &parts.zone) {
@@ -90,7 +93,7 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     let asked = CancellationToken::new();
     let ends = Ends { draining: draining.clone(), stop: stop.clone(), asked: asked.clone() };
     let workers = proxy.into_iter().map(tokio::net::TcpListener::into_std).collect::<std::io::Result<Vec<_>>>();
-    let workers = workers.and_then(|listeners| Workers::start(&parts.proxy, &listeners, &ends));
+    let workers = workers.and_then(|listeners| Workers::start(&parts.proxy, &listeners, berths, &ends));
     let workers = workers.map_err(|error| Failure::new(Exit::Refused, "no threads to serve on").caused_by(&error))?;
     let backend = Arc::new(Control::new(Arc::clone(&parts), asked.clone()));
     services.spawn(control::serve(control, Arc::clone(&backend), stop.clone()));

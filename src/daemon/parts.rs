@@ -45,6 +45,7 @@ use crate::os;
 use crate::os::SystemClock;
 use crate::policy;
 use crate::policy::PolicySet;
+use crate::proxy::Crew;
 use crate::proxy::Proxy;
 use crate::resource::HostPattern;
 use crate::resource::Resource;
@@ -100,6 +101,7 @@ impl Parts {
         place: Place,
         config: Config,
         listeners: &Listeners,
+        crew: Crew,
         draining: &CancellationToken,
         tasks: &TaskTracker,
     ) -> Result<Self, Failure> {
@@ -165,7 +167,8 @@ impl Parts {
             clock: Arc::clone(&clock),
         });
         let connections = TaskTracker::new();
-        let proxy = Proxy::new(Arc::clone(&broker), Arc::clone(&certificates), draining.clone(), connections.clone());
+        let authority = Arc::clone(&certificates);
+        let proxy = Proxy::new(Arc::clone(&broker), authority, crew, draining.clone(), connections.clone());
         let started_with = config.clone();
         let loaded = Loaded { config, at: started_at, config_error: None, policy_error: None };
         Ok(Self {

@@ -1,6 +1,6 @@
 //! The threads that carry agents' connections: one for each core, each with a runtime of its own.
 //!
-//! A connection stays on the thread that accepted it, with its timers and the upstream connections it uses. A
+//! A connection stays on the thread that it was dealt to, with its timers and the upstream connections it uses. A
 //! runtime that divides its tasks among threads wakes one thread for another at nearly every step of an exchange;
 //! measured, that was half of what a request cost.
 
@@ -13,8 +13,14 @@ use std::thread::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::limits;
+use crate::proxy::Berth;
 use crate::proxy::Entrance;
 use crate::proxy::Proxy;
+
+/// How many there should be.
+pub(super) fn count() -> usize {
+    thread::available_parallelism().map_or(1, |cores| cores.get().min(limits::WORKER_THREADS_MAX))
+}
 
 /// Running workers.
 pub(super) struct Workers {
@@ -33,17 +39,21 @@ pub(super) struct Ends {
 }
 
 impl Workers {
-    /// Every worker listens on every socket; the kernel gives a connection to whoever is idle.
-    pub(super) fn start(proxy: &Arc<Proxy>, listeners: &[TcpListener], ends: &Ends) -> io::Result<Self> {
-        let cores = thread::available_parallelism().map_or(1, |cores| cores.get().min(limits::WORKER_THREADS_MAX));
-        let mut threads = Vec::with_capacity(cores);
-        for number in 0..cores {
+    /// One for each berth. Every worker listens on every socket, so that whoever is idle takes what has come.
+    pub(super) fn start(
+        proxy: &Arc<Proxy>,
+        listeners: &[TcpListener],
+        berths: Vec<Berth>,
+        ends: &Ends,
+    ) -> io::Result<Self> {
+        let mut threads = Vec::with_capacity(berths.len());
+        for (number, berth) in berths.into_iter().enumerate() {
             let own = listeners.iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let (proxy, ends) = (Arc::clone(proxy), ends.clone());
             let work = move || {
                 let _alarm = Alarm(ends.asked.clone());
-                runtime.block_on(carry(proxy, own, ends));
+                runtime.block_on(carry(proxy, own, berth, ends));
             };
             threads.push(thread::Builder::new().name(format!("worker-{number}")).spawn(work)?);
         }
@@ -69,13 +79,14 @@ impl Drop for Alarm {
     }
 }
 
-async fn carry(proxy: Arc<Proxy>, listeners: Vec<TcpListener>, ends: Ends) {
+async fn carry(proxy: Arc<Proxy>, listeners: Vec<TcpListener>, berth: Berth, ends: Ends) {
     let Ends { draining, stop, asked: _ } = ends;
-    let mut listening = tokio::task::JoinSet::new();
+    let (mut listening, number) = (tokio::task::JoinSet::new(), berth.number());
     for listener in listeners {
         match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => {
-                listening.spawn(Arc::clone(&proxy).listen(listener, Entrance::Shared, draining.clone()));
+                let proxy = Arc::clone(&proxy);
+                listening.spawn(proxy.listen(listener, Entrance::Shared, Some(number), draining.clone()));
             }
             Err(error) => {
                 tracing::error!(%error, "a worker can't listen");
@@ -83,6 +94,7 @@ async fn carry(proxy: Arc<Proxy>, listeners: Vec<TcpListener>, ends: Ends) {
             }
         }
     }
+    listening.spawn(proxy.work(berth));
     stop.cancelled().await;
     listening.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! Accepts connections: on the shared port, and on each session's own.
+//! Accepts connections, on the shared port and on each session's own, and sees that each is carried.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,9 @@ use crate::agent::Session;
 use crate::broker::Presented;
 use crate::limits;
 use crate::os;
+use crate::proxy::Berth;
 use crate::proxy::Proxy;
+use crate::proxy::crew::Aboard;
 
 /// Which door a connection came through.
 #[derive(Clone, Debug)]
@@ -33,8 +35,15 @@ impl Entrance {
 }
 
 impl Proxy {
-    /// Takes connections until `stop`; those it took go on by themselves.
-    pub async fn listen(self: Arc<Self>, listener: TcpListener, entrance: Entrance, stop: CancellationToken) {
+    /// Takes connections until `stop`; those it took go on by themselves. `own` is the berth of this thread, if it
+    /// has one.
+    pub async fn listen(
+        self: Arc<Self>,
+        listener: TcpListener,
+        entrance: Entrance,
+        own: Option<usize>,
+        stop: CancellationToken,
+    ) {
         loop {
             let Ok(permit) = Arc::clone(&self.connections).acquire_owned().await else { return };
             let accepted = tokio::select! {
@@ -49,15 +58,33 @@ impl Proxy {
                         continue;
                     }
                     let _ = stream.set_nodelay(true);
-                    let (this, entrance) = (Arc::clone(&self), entrance.clone());
-                    self.tasks.spawn(async move {
-                        this.connection(stream, entrance).await;
-                        drop(permit);
-                    });
+                    match self.crew.deal(own, stream, entrance.clone(), permit) {
+                        Ok(Some((stream, entrance, aboard))) => self.carry_connection(stream, entrance, aboard),
+                        Ok(None) => {}
+                        Err(error) => back_off(&error).await,
+                    }
                 }
                 Err(error) => back_off(&error).await,
             }
         }
+    }
+
+    /// Carries what other threads took for this one, for as long as this is polled.
+    pub async fn work(self: Arc<Self>, mut berth: Berth) {
+        while let Some((stream, entrance, aboard)) = berth.next().await {
+            match stream {
+                Ok(stream) => self.carry_connection(stream, entrance, aboard),
+                Err(error) => tracing::warn!(%error, "a connection could not be taken over"),
+            }
+        }
+    }
+
+    fn carry_connection(self: &Arc<Self>, stream: TcpStream, entrance: Entrance, aboard: Aboard) {
+        let this = Arc::clone(self);
+        self.tasks.spawn(async move {
+            this.connection(stream, entrance).await;
+            drop(aboard);
+        });
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod carried;
 mod connection;
+mod crew;
 mod farewell;
 mod http1;
 mod http2;
@@ -23,6 +24,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use crew::Berth;
+pub use crew::Crew;
 pub use listener::Entrance;
 
 use crate::broker::Broker;
@@ -35,6 +38,7 @@ use crate::tls::CertificateAuthority;
 pub struct Proxy {
     broker: Arc<Broker>,
     certificates: Arc<CertificateAuthority>,
+    crew: Crew,
     connections: Arc<Semaphore>,
     /// Ends when the daemon drains: connections finish what they carry and take no more.
     draining: CancellationToken,
@@ -42,10 +46,11 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// `tasks` owns every connection; cancelling `draining` lets them finish.
+    /// `crew` carries the connections, `tasks` owns them; cancelling `draining` lets them finish.
     pub fn new(
         broker: Arc<Broker>,
         certificates: Arc<CertificateAuthority>,
+        crew: Crew,
         draining: CancellationToken,
         tasks: TaskTracker,
     ) -> Arc<Self> {
@@ -53,6 +58,6 @@ impl Proxy {
         let room = os::descriptors().saturating_sub(limits::DESCRIPTORS_RESERVED) / 2;
         let room = usize::try_from(room).unwrap_or(usize::MAX).clamp(1, limits::CONNECTIONS_MAX);
         let connections = Arc::new(Semaphore::new(room));
-        Arc::new(Self { broker, certificates, connections, draining, tasks })
+        Arc::new(Self { broker, certificates, crew, connections, draining, tasks })
     }
 }

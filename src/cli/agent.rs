@@ -14,6 +14,7 @@ use crate::cli::Exit;
 use crate::cli::Failure;
 use crate::cli::Output;
 use crate::cli::Surroundings;
+use crate::cli::auth;
 use crate::http::Client;
 use crate::limits;
 use crate::model::Secret;
@@ -33,8 +34,9 @@ enum AgentCommand {
 
 /// Ask a zone's management API, and print the body of its answer.
 ///
-/// `VALETKEY_API_URL` says which zone, `VALETKEY_API_TOKEN` who asks: see `valetkey token create`. `{zone}` in the
-/// endpoint becomes the zone's id. An answer of 400 or more ends with exit code 1.
+/// `VALETKEY_API_URL` says which zone, `VALETKEY_API_TOKEN` who asks: see `valetkey token create`. Without a token it is
+/// you, as `valetkey auth signin` signed you in. `{zone}` in the endpoint becomes the zone's id. An answer of 400 or more
+/// ends with exit code 1.
 #[derive(Debug, Args)]
 struct ApiArgs {
     /// The path, such as `/zones/{zone}/applications`.
@@ -56,7 +58,7 @@ pub(in crate::cli) async fn run(
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     let AgentCommand::Api(args) = args.command;
-    let api = Api::find(surroundings)?;
+    let api = Api::find(surroundings, output).await?;
     let body = args.body.map(read_body).transpose()?;
     let method = match (&args.method, &body) {
         (Some(method), _) => Method::from_bytes(method.to_ascii_uppercase().as_bytes())
@@ -87,18 +89,18 @@ struct Api {
 }
 
 impl Api {
-    fn find(surroundings: &Surroundings) -> Result<Self, Failure> {
-        let url = surroundings.environment.text("VALETKEY_API_URL").unwrap_or(USUAL_URL);
+    async fn find(surroundings: &Surroundings, output: &mut Output) -> Result<Self, Failure> {
+        let named = surroundings.environment.text("VALETKEY_API_URL").filter(|url| !url.is_empty());
         let token = surroundings.environment.text("VALETKEY_API_TOKEN").filter(|token| !token.is_empty());
-        let token = token.ok_or_else(|| {
-            Failure::new(Exit::NotPermitted, "there is no token to ask with")
-                .hint("set VALETKEY_API_TOKEN; valetkey token create --name me --scope admin makes one")
-        })?;
+        let (url, token) = match token {
+            Some(token) => (named.unwrap_or(USUAL_URL).to_owned(), Secret::new(token)),
+            None => auth::session_token(named.unwrap_or("local"), surroundings, output).await?,
+        };
         let roots = tls::platform_roots(None);
         let tls = tls::client_config(&roots, &[], &[b"http/1.1"])
             .map_err(|error| Failure::new(Exit::Refused, "TLS can't be used").caused_by(&error))?;
         let client = Client::new(tls, limits::OUTBOUND_TIMEOUT, limits::OUTBOUND_ANSWER_BYTES_MAX);
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), token: Secret::new(token), client })
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), token, client })
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Response<Bytes>, Failure> {

@@ -17,6 +17,15 @@ pub const ZONE_DEVICE_SLOWER_BY: Duration = Duration::from_secs(5);
 /// A browser asks for the password again after a working day.
 pub const ZONE_BROWSER_SESSION_LIFETIME: Duration = Duration::from_secs(12 * 3600);
 
+/// A person is asked again a year after they allowed something last.
+pub const ZONE_GRANT_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// An application's session ends when it asks for no token for a day.
+pub const ZONE_APPLICATION_SESSION_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// That an application came back is written down at most this often.
+pub const ZONE_APPLICATION_SESSION_STEP: Duration = Duration::from_secs(3600);
+
 /// An assertion is made for one request; one that lives longer is a mistake of its maker.
 pub const ZONE_ASSERTION_LIFETIME_MAX: Duration = Duration::from_secs(3600);
 
@@ -34,6 +43,15 @@ pub const ZONE_FOREIGN_KEYS_MAX: u64 = 1000;
 
 /// Fetches of others' keys at one time.
 pub const ZONE_FOREIGN_FETCHES_MAX: usize = 8;
+
+/// A client's metadata document is read again after this time.
+pub const ZONE_CLIENT_DOCUMENT_LIFETIME: Duration = Duration::from_secs(300);
+
+/// The largest metadata document of a client; its draft has five kilobytes for a good measure.
+pub const ZONE_CLIENT_DOCUMENT_BYTES_MAX: usize = 32 * 1024;
+
+/// Metadata documents in memory at one time.
+pub const ZONE_CLIENT_DOCUMENTS_MAX: u64 = 1000;
 
 /// Clients that registered themselves; more are refused until somebody looks.
 pub const ZONE_REGISTERED_CLIENTS_MAX: i64 = 10_000;

@@ -100,6 +100,12 @@ impl ForeignKeys {
         keys
     }
 
+    /// The document at this address, whatever is in it.
+    pub(in crate::zone) async fn document(&self, url: &str) -> Option<Bytes> {
+        let _turn = self.turns.acquire().await.ok()?;
+        self.get(url).await
+    }
+
     /// None when it must be fetched.
     #[allow(clippy::option_option, reason = "not fetched, fetched in vain, fetched")]
     fn known(&self, name: &str, kid: Option<&str>) -> Option<Option<Arc<KeySet>>> {
@@ -118,11 +124,11 @@ impl ForeignKeys {
         match self.client.as_ref()?.send(request).await {
             Ok(answer) if answer.status() == StatusCode::OK => Some(answer.into_body()),
             Ok(answer) => {
-                tracing::warn!(status = answer.status().as_u16(), "a document of keys can't be had");
+                tracing::warn!(status = answer.status().as_u16(), "a document of somebody else can't be had");
                 None
             }
             Err(failed) => {
-                tracing::warn!(error = &failed as &dyn std::error::Error, "a document of keys can't be had");
+                tracing::warn!(error = &failed as &dyn std::error::Error, "a document of somebody else can't be had");
                 None
             }
         }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::model::Timestamp;
 use crate::os::random;
+use crate::zone::opaque;
 
 macro_rules! id {
     ($(#[$doc:meta])* $type:ident, $prefix:literal) => {
@@ -58,9 +59,10 @@ id!(
 );
 
 impl ApplicationId {
-    /// One for a client that registered itself.
+    /// One for a client that registered itself: `ua:` and a SHA-256 in hex, of nothing but chance.
     pub(in crate::zone) fn random_user_agent() -> Self {
-        Self(format!("ua_{}", random_word()))
+        let (_, hash) = opaque::generate("");
+        Self(format!("ua:{}", hash.as_str()))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::model::Scopes;
 use crate::model::Secret;
 use crate::model::SessionId;
 use crate::model::Timestamp;
+use crate::zone::client_documents::ClientDocuments;
 use crate::zone::foreign_keys::ForeignKeys;
 use crate::zone::id::SignInId;
 use crate::zone::id::UserId;
@@ -23,6 +24,7 @@ use crate::zone::keyring::Keyring;
 use crate::zone::people::People;
 use crate::zone::rules::Rules;
 use crate::zone::store::Application;
+use crate::zone::store::Granted;
 use crate::zone::store::Resource;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
@@ -37,6 +39,7 @@ pub(in crate::zone) struct Issuer {
     pub(in crate::zone) clock: Arc<dyn Clock>,
     pub(in crate::zone) rules: Rules,
     pub(in crate::zone) foreign_keys: ForeignKeys,
+    pub(in crate::zone) documents: ClientDocuments,
     pub(in crate::zone) people: People,
 }
 
@@ -140,7 +143,8 @@ impl Issuer {
     ) -> Self {
         let verifier = Verifier::new(url.clone(), url.clone(), Arc::clone(&clock));
         let foreign_keys = ForeignKeys::new(rules.outbound.clone(), Arc::clone(&clock), &url);
-        Self { url, verifier, store, keyring, clock, rules, foreign_keys, people }
+        let documents = ClientDocuments::new();
+        Self { url, verifier, store, keyring, clock, rules, foreign_keys, documents, people }
     }
 
     /// The issuer's own address, as in `iss`.
@@ -181,13 +185,13 @@ impl Issuer {
         if self.store.is_revoked(&token.jti).await? {
             return Ok(false);
         }
-        let Some(user) = token.user() else { return Ok(true) };
-        self.is_signed_in(&token.sign_in(), &user).await
+        let Some(user) = token.user() else { return Ok(!self.store.has_ended(token.sign_in().as_str()).await?) };
+        Ok(self.store.standing(&token.sign_in(), &user).await?.is_some())
     }
 
-    /// Whether a session of either kind exists, is this user's and has not ended.
-    pub(in crate::zone) async fn is_signed_in(&self, id: &SignInId, user: &UserId) -> Result<bool, StoreFailed> {
-        Ok(self.store.is_signed_in(id, user).await? || self.store.is_in_session(id, user).await?)
+    /// What a person grants who lets a client have `resource`: a sign-in is asked for by the zone's own address.
+    pub(in crate::zone) fn granted<'a>(&self, resource: &'a str) -> Granted<'a> {
+        if resource == self.url { Granted::SignIn } else { Granted::Resource(resource) }
     }
 
     /// A user's session token: its audience is the issuer, and it is good for exchanges and for the user's own things.

@@ -11,6 +11,8 @@
 mod access;
 mod address;
 mod api_token;
+mod client_documents;
+mod client_name;
 mod foreign_keys;
 mod id;
 mod issuer;
@@ -36,7 +38,6 @@ pub use self::access::AccessRequest;
 pub use self::access::DefaultAccess;
 pub use self::access::OnBehalf;
 pub use self::keyring::KeyringFailed;
-pub use self::rules::ProofKey;
 pub use self::rules::Registration;
 pub use self::rules::Rules;
 pub use self::seal::SealFailed;

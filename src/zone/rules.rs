@@ -12,8 +12,6 @@ use crate::zone::access::DefaultAccess;
 pub struct Rules {
     /// Who may register a client.
     pub registration: Registration,
-    /// Who must prove that a code is its own (RFC 7636).
-    pub proof_key: ProofKey,
     /// How documents of keys are fetched; without it, no client has keys elsewhere.
     pub outbound: Option<Client>,
     /// Who decides which tokens are issued.
@@ -29,23 +27,9 @@ pub enum Registration {
     Open,
 }
 
-/// Who must send a challenge with an authorization request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProofKey {
-    /// Every client.
-    Required,
-    /// Public clients; those with a secret or a key may go without.
-    ForPublicClients,
-}
-
 impl Default for Rules {
     fn default() -> Self {
-        Self {
-            registration: Registration::ByToken,
-            proof_key: ProofKey::Required,
-            outbound: None,
-            access: Arc::new(DefaultAccess),
-        }
+        Self { registration: Registration::ByToken, outbound: None, access: Arc::new(DefaultAccess) }
     }
 }
 

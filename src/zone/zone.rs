@@ -37,6 +37,7 @@ use crate::zone::store::Authentication;
 use crate::zone::store::Code;
 use crate::zone::store::Consent;
 use crate::zone::store::Database;
+use crate::zone::store::Granted;
 use crate::zone::store::Kind;
 use crate::zone::store::Origin;
 use crate::zone::store::RegisteredClient;
@@ -282,30 +283,18 @@ pub async fn sign_in_link(
 
 /// A code by which the owner of this machine signs in on the command line to the zone whose database it is. Whoever may
 /// write the database may be anybody there, and needs neither a password nor a page.
-pub async fn code_for_owner(
-    database: &Database,
-    issuer: &str,
-    user: &str,
-    challenge: &str,
-    now: Timestamp,
-) -> Result<Secret, Error> {
+pub async fn code_for_owner(database: &Database, user: &str, challenge: &str, now: Timestamp) -> Result<Secret, Error> {
     let store = Store::open(database, now).await?;
-    let code = add_code_for(&store, issuer, user, challenge, now).await;
+    let code = add_code_for(&store, user, challenge, now).await;
     store.close().await;
     code
 }
 
-async fn add_code_for(
-    store: &Store,
-    issuer: &str,
-    user: &str,
-    challenge: &str,
-    now: Timestamp,
-) -> Result<Secret, Error> {
+async fn add_code_for(store: &Store, user: &str, challenge: &str, now: Timestamp) -> Result<Secret, Error> {
     let user = store.user_named(user).await?.ok_or_else(|| Error::Nobody(user.to_owned()))?;
     let client = ApplicationId::known(OWN_CLIENT.to_owned());
     let scopes = Scopes::collect(OWN_SCOPES).unwrap_or_default();
-    store.consent(&user.id, &client, issuer, &scopes, now).await?;
+    store.consent(&user.id, &client, Granted::SignIn, &scopes, now).await?;
     let (word, hash) = opaque::generate("vka_");
     let code = Code {
         allowed: Allowed {

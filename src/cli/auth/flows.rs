@@ -76,7 +76,7 @@ async fn by_files(server: &Server, surroundings: &Surroundings) -> Result<Held, 
     let verifier = word();
     let database = Database::Sqlite(surroundings.paths.zone_database());
     let owner = server.owner.as_deref().unwrap_or_default();
-    let code = zone::code_for_owner(&database, &server.issuer, owner, &hash_of(&verifier), server.now()).await;
+    let code = zone::code_for_owner(&database, owner, &hash_of(&verifier), server.now()).await;
     let code = code.map_err(|error| {
         let failure = Failure::new(Exit::Refused, "the zone of this machine can't be used").caused_by(&error);
         match error.hint() {

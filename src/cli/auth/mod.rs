@@ -20,6 +20,7 @@ use crate::cli::auth::flows::Flow;
 use crate::cli::auth::flows::Wish;
 use crate::cli::auth::server::Server;
 use crate::cli::auth::wallet::Wallet;
+use crate::model::Secret;
 
 /// Sign in to a zone, say who you are there, authorize resources.
 #[derive(Debug, Args)]
@@ -172,6 +173,17 @@ pub(in crate::cli) async fn run(
         }
     }
     Ok(Exit::Done)
+}
+
+/// Where the zone is, and the token of whoever is signed in to it.
+pub(in crate::cli) async fn session_token(
+    zone: &str,
+    surroundings: &Surroundings,
+    output: &mut Output,
+) -> Result<(String, Secret), Failure> {
+    let server = Server::find(zone, surroundings, output).await?;
+    let held = fresh(&server, &Wallet::new(&surroundings.paths)).await?;
+    Ok((server.issuer, Secret::new(held.access_token)))
 }
 
 /// What is held for the zone, renewed when it is about to end.

@@ -338,6 +338,7 @@ impl Query {
     }
 }
 
-const COLUMNS: &str = "t.id, t.zone_id, t.owner_type, t.slug, t.identifier, t.name, t.description, t.consent, \
+/// Those of [`Row`].
+pub(super) const COLUMNS: &str = "t.id, t.zone_id, t.owner_type, t.slug, t.identifier, t.name, t.description, t.consent, \
     t.metadata, t.redirect_uris, t.post_logout_redirect_uris, t.traits, t.dependencies_count, t.created_at, \
     t.updated_at";

@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 use crate::jose::Verifier;
 use crate::model::Secret;
+use crate::model::Timestamp;
+use crate::zone::OWN_CLIENT;
 use crate::zone::api_token;
+use crate::zone::id::UserId;
 use crate::zone::issuer::Issuer;
 use crate::zone::management::refused::Refused;
 use crate::zone::opaque::Hash;
@@ -154,19 +157,30 @@ impl FromRequestParts<Arc<Issuer>> for Caller {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, issuer: &Arc<Issuer>) -> Result<Self, Refused> {
-        let mut sent = parts.headers.get_all(AUTHORIZATION).iter();
-        let (Some(value), None) = (sent.next(), sent.next()) else { return Err(Refused::unauthorized()) };
-        let (scheme, token) =
-            value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or_else(Refused::unauthorized)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(Refused::unauthorized());
-        }
-        let token = token.trim_matches(' ');
+        let token = bearer(parts)?;
         if token.starts_with(api_token::PREFIX) {
             return by_api_token(issuer, token).await;
         }
         by_jwt(issuer, token).await
     }
+}
+
+fn bearer(parts: &Parts) -> Result<&str, Refused> {
+    let mut sent = parts.headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (sent.next(), sent.next()) else { return Err(Refused::unauthorized()) };
+    let (scheme, token) =
+        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or_else(Refused::unauthorized)?;
+    match scheme.eq_ignore_ascii_case("bearer") {
+        true => Ok(token.trim_matches(' ')),
+        false => Err(Refused::unauthorized()),
+    }
+}
+
+/// When the person who calls showed a second factor in the session of their token, where they did.
+pub(super) async fn second_factor_at(issuer: &Issuer, parts: &Parts, user: &str) -> Result<Option<Timestamp>, Refused> {
+    let session = issuer.read_session(bearer(parts)?).map_err(|_| Refused::unauthorized())?;
+    let standing = issuer.store.standing(&session.sign_in(), &UserId::known(user.to_owned())).await?;
+    Ok(standing.and_then(|standing| standing.second_factor_at))
 }
 
 async fn by_api_token(issuer: &Issuer, token: &str) -> Result<Caller, Refused> {
@@ -189,7 +203,13 @@ async fn by_api_token(issuer: &Issuer, token: &str) -> Result<Caller, Refused> {
 async fn by_jwt(issuer: &Issuer, token: &str) -> Result<Caller, Refused> {
     if let Ok(session) = issuer.read_session(token) {
         let user = session.user().ok_or_else(Refused::unauthorized)?;
-        if !issuer.store.is_signed_in(&session.sign_in(), &user).await? || issuer.store.user(&user).await?.is_none() {
+        // A person who lets a client know who they are does not let it manage their zones: only our own clients may,
+        // and none whose token is bound to a key, which is not looked at here.
+        let is_own = session.client_id == OWN_CLIENT || issuer.store.is_daemon(&session.client_id).await?;
+        if !is_own || session.key().is_some() || !issuer.is_live(&session).await? {
+            return Err(Refused::unauthorized());
+        }
+        if issuer.store.user(&user).await?.is_none() {
             return Err(Refused::unauthorized());
         }
         return Ok(Caller::User { id: user.to_string() });

@@ -40,7 +40,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Issuer>> {
 
 /// A Provider is a system that supplies access to Resources and allows actors (Users or Applications) to authenticate.
 #[derive(Serialize, ToSchema)]
-struct Provider {
+pub(super) struct Provider {
     id: String,
     zone_id: String,
     organization_id: String,
@@ -63,7 +63,7 @@ struct Provider {
 }
 
 #[derive(FromRow)]
-struct Row {
+pub(super) struct Row {
     id: String,
     zone_id: String,
     owner_type: String,
@@ -218,7 +218,8 @@ async fn delete(place: InZone) -> Result<StatusCode, Refused> {
 }
 
 impl Row {
-    fn show(self, organization: &str) -> Provider {
+    /// As clients see it, without its secret.
+    pub(super) fn show(self, organization: &str) -> Provider {
         Provider {
             id: self.id,
             zone_id: self.zone_id,
@@ -249,5 +250,5 @@ async fn find(place: &InZone, conditions: Conditions) -> Result<Row, Refused> {
     row.ok_or_else(|| Refused::not_found("provider"))
 }
 
-const COLUMNS: &str = "t.id, t.zone_id, t.owner_type, t.slug, t.identifier, t.name, t.description, t.type, \
+pub(super) const COLUMNS: &str = "t.id, t.zone_id, t.owner_type, t.slug, t.identifier, t.name, t.description, t.type, \
     t.client_id, t.client_secret_sealed, t.metadata, t.protocols, t.created_at, t.updated_at";

@@ -57,6 +57,12 @@ impl Refused {
         Self { status: StatusCode::FORBIDDEN, code: "forbidden", message: message.to_owned() }
     }
 
+    /// The session has no second factor, or none that is fresh.
+    pub(super) fn mfa_required() -> Self {
+        let message = "A second factor must be shown first: run `valetkey auth mfa challenge`".to_owned();
+        Self { status: StatusCode::FORBIDDEN, code: "auth.mfa_required", message }
+    }
+
     /// There is no such thing, or none that the caller may know of.
     pub(super) fn not_found(what: &str) -> Self {
         Self { status: StatusCode::NOT_FOUND, code: "not_found", message: format!("There is no such {what}") }
@@ -152,7 +158,7 @@ pub(super) enum Refusals {
     /// The bearer token is missing or not valid.
     #[response(status = 401)]
     Unauthorized(Problem),
-    /// Not allowed.
+    /// Not allowed; with the code `auth.mfa_required`, not until the person has shown a second factor.
     #[response(status = 403)]
     Forbidden(Problem),
     /// There is no such thing, or none that the caller may know of.

@@ -1,4 +1,4 @@
-//! Sessions: sign-ins of users and of applications.
+//! Sessions: of users, in browsers and through clients, and of applications. A user sees their own on the account page.
 
 use std::sync::Arc;
 
@@ -6,6 +6,8 @@ use axum::Json;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
 use sqlx::FromRow;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,7 +15,10 @@ use utoipa_axum::routes;
 
 use crate::model::Timestamp;
 use crate::zone::issuer::Issuer;
+use crate::zone::management::applications::Application;
 use crate::zone::management::body::Body;
+use crate::zone::management::expanded;
+use crate::zone::management::expanded::Expanded;
 use crate::zone::management::in_zone::InZone;
 use crate::zone::management::json;
 use crate::zone::management::page::Page;
@@ -24,6 +29,8 @@ use crate::zone::management::refused::Refused;
 use crate::zone::management::refused::settle;
 use crate::zone::management::status::Revoke;
 use crate::zone::management::status::Status;
+use crate::zone::management::users::User;
+use crate::zone::management::users::UserAgent;
 use crate::zone::store::Order;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Issuer>> {
@@ -48,7 +55,7 @@ struct Session {
     subject: Option<String>,
     metadata: Option<SessionMetadata>,
     #[schema(value_type = Option<Object>)]
-    session_data: Option<serde_json::Value>,
+    session_data: Option<Value>,
     status: Status,
     /// Deprecated: see `status`.
     active: bool,
@@ -60,6 +67,18 @@ struct Session {
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+    /// Only with `expand[]=user`.
+    #[schema(value_type = Option<User>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<Value>,
+    /// Only with `expand[]=application`.
+    #[schema(value_type = Option<Application>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    application: Option<Value>,
+    /// Only with `expand[]=user_agent`.
+    #[schema(value_type = Option<UserAgent>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<Value>,
 }
 
 /// Session metadata
@@ -83,6 +102,10 @@ struct Row {
     subject: Option<String>,
     name: Option<String>,
     session_data: Option<String>,
+    client_id: Option<String>,
+    resources: String,
+    scopes: String,
+    second_factor_at: Option<i64>,
     authenticated_at: Option<i64>,
     expires_at: i64,
     ended_at: Option<i64>,
@@ -99,7 +122,7 @@ struct Row {
 ), responses((status = 200, body = Page<Session>), Refusals))]
 async fn list(place: InZone, query: Query) -> Result<Json<Page<Session>>, Refused> {
     query.knows(&["user_id", "session_type", "status"], &[])?;
-    query.expands_only(&["user", "application", "user_agent"])?;
+    query.expands_only(&EXPANDABLE)?;
     let mut conditions = place
         .rows()
         .one_of("t.user_id", &query.filter("user_id"))
@@ -112,14 +135,19 @@ async fn list(place: InZone, query: Query) -> Result<Json<Page<Session>>, Refuse
     }
     let window = query.window(&[("created_at", Order::Created)])?;
     let listed = place.store.list::<Row>(COLUMNS, TABLES, conditions, &window).await?;
-    Ok(Json(Page::of(listed, |row| row.show(&place))))
+    let beside = Beside::of(&place, &query, &listed.rows).await?;
+    Ok(Json(Page::of(listed, |row| row.show(&place, &beside))))
 }
 
 /// Get session
 #[utoipa::path(get, path = "/zones/{zone_id}/sessions/{id}", tag = "sessions",
-    params(("zone_id" = String, Path), ("id" = String, Path)), responses((status = 200, body = Session), Refusals))]
-async fn retrieve(place: InZone) -> Result<Json<Session>, Refused> {
-    Ok(Json(find(&place).await?.show(&place)))
+    params(("zone_id" = String, Path), ("id" = String, Path), ("expand[]" = Option<Vec<String>>, Query)),
+    responses((status = 200, body = Session), Refusals))]
+async fn retrieve(place: InZone, query: Query) -> Result<Json<Session>, Refused> {
+    query.expands_only(&EXPANDABLE)?;
+    let row = find(&place).await?;
+    let beside = Beside::of(&place, &query, std::slice::from_ref(&row)).await?;
+    Ok(Json(row.show(&place, &beside)))
 }
 
 /// Update session
@@ -129,7 +157,7 @@ async fn retrieve(place: InZone) -> Result<Json<Session>, Refused> {
 async fn update(place: InZone, _sent: Body<Revoke>) -> Result<Json<Session>, Refused> {
     find(&place).await?;
     place.store.end_session(place.part("id"), place.now).await?;
-    Ok(Json(find(&place).await?.show(&place)))
+    Ok(Json(find(&place).await?.show(&place, &Beside::default())))
 }
 
 /// Delete session
@@ -141,9 +169,13 @@ async fn delete(place: InZone) -> Result<StatusCode, Refused> {
 }
 
 impl Row {
-    fn show(self, place: &InZone) -> Session {
+    fn show(self, place: &InZone, beside: &Beside) -> Session {
         let status = Status::of(self.ended_at, self.expires_at, place.now);
+        let session_data = self.session_data();
         Session {
+            user: beside.users.of(self.user_id.as_ref()),
+            application: beside.applications.of(self.application_id.as_ref()),
+            user_agent: beside.user_agents.of(self.user_agent_id.as_ref()),
             id: self.id,
             zone_id: self.zone_id,
             organization_id: place.organization.clone(),
@@ -156,7 +188,7 @@ impl Row {
             issuer: self.issuer,
             subject: self.subject,
             metadata: self.name.map(|name| SessionMetadata { name }),
-            session_data: json::read(self.session_data),
+            session_data,
             status,
             active: status == Status::Active,
             authenticated_at: self.authenticated_at.map(Timestamp::from_millis),
@@ -165,6 +197,43 @@ impl Row {
             updated_at: Timestamp::from_millis(self.updated_at),
         }
     }
+
+    /// What a token of the session would say; none of a browser's, which has no tokens.
+    fn session_data(&self) -> Option<Value> {
+        let client_id = self.client_id.as_ref()?;
+        if self.session_data.is_some() {
+            return json::read(self.session_data.clone());
+        }
+        let seconds = |millis: i64| Timestamp::from_millis(millis).as_seconds();
+        let resources: Vec<String> = serde_json::from_str(&self.resources).unwrap_or_default();
+        Some(json!({
+            "sub": self.user_id.as_ref().or(self.application_id.as_ref()),
+            "client_id": client_id,
+            "scope": self.scopes,
+            "resource": resources,
+            "auth_time": self.authenticated_at.map(seconds),
+            "mfa_time": self.second_factor_at.map(seconds),
+        }))
+    }
+}
+
+/// What the rows of a page speak of.
+#[derive(Default)]
+struct Beside {
+    users: Expanded,
+    applications: Expanded,
+    user_agents: Expanded,
+}
+
+impl Beside {
+    async fn of(place: &InZone, query: &Query, rows: &[Row]) -> Result<Self, Refused> {
+        let applications = rows.iter().map(|row| row.application_id.as_ref());
+        Ok(Self {
+            users: expanded::users(place, query, rows.iter().map(|row| row.user_id.as_ref())).await?,
+            applications: expanded::applications(place, query, applications).await?,
+            user_agents: expanded::user_agents(place, query, rows.iter().map(|row| row.user_agent_id.as_ref())).await?,
+        })
+    }
 }
 
 async fn find(place: &InZone) -> Result<Row, Refused> {
@@ -172,8 +241,11 @@ async fn find(place: &InZone) -> Result<Row, Refused> {
     row.ok_or_else(|| Refused::not_found("session"))
 }
 
-const TABLES: &str = "sessions t LEFT JOIN applications a ON a.id = t.application_id";
+const EXPANDABLE: [&str; 3] = ["user", "application", "user_agent"];
+
+const TABLES: &str = "sessions t LEFT JOIN applications a ON a.id = t.application_id \
+    LEFT JOIN user_agents g ON g.id = t.user_agent_id";
 
 const COLUMNS: &str = "t.id, t.zone_id, t.session_type, t.parent_id, t.user_id, t.application_id, t.user_agent_id, \
-    t.provider_id, t.issuer, t.subject, COALESCE(t.name, a.name) AS name, t.session_data, t.authenticated_at, \
-    t.expires_at, t.ended_at, t.created_at, t.updated_at";
+    t.provider_id, t.issuer, t.subject, COALESCE(t.name, a.name, g.name) AS name, t.session_data, t.client_id, \
+    t.resources, t.scopes, t.second_factor_at, t.authenticated_at, t.expires_at, t.ended_at, t.created_at, t.updated_at";

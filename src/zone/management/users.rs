@@ -29,7 +29,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Issuer>> {
 
 /// An authenticated user entity
 #[derive(Serialize, ToSchema)]
-struct User {
+pub(super) struct User {
     id: String,
     zone_id: String,
     organization_id: String,
@@ -54,12 +54,12 @@ struct User {
 /// A User Agent represents a user agent (browser, desktop app, CLI tool) that can initiate user sessions via OAuth 2.0
 /// Dynamic Client Registration.
 #[derive(Serialize, ToSchema)]
-struct UserAgent {
+pub(super) struct UserAgent {
     id: String,
     zone_id: String,
     organization_id: String,
     slug: String,
-    /// Serves as OAuth client_id. Format: ua:{sha256_hash}
+    /// Serves as OAuth client_id. Format: ua:{sha256_hash}; of a client by its metadata document, the address of that
     identifier: String,
     name: String,
     #[schema(value_type = String, format = DateTime)]
@@ -69,7 +69,7 @@ struct UserAgent {
 }
 
 #[derive(FromRow)]
-struct Row {
+pub(super) struct Row {
     id: String,
     zone_id: String,
     identifier: String,
@@ -85,7 +85,7 @@ struct Row {
 }
 
 #[derive(FromRow)]
-struct UserAgentRow {
+pub(super) struct UserAgentRow {
     id: String,
     zone_id: String,
     slug: String,
@@ -157,7 +157,8 @@ async fn retrieve_user_agent(place: InZone) -> Result<Json<UserAgent>, Refused> 
 }
 
 impl Row {
-    fn show(self, organization: &str) -> User {
+    /// As clients see it.
+    pub(super) fn show(self, organization: &str) -> User {
         User {
             id: self.id,
             zone_id: self.zone_id,
@@ -178,7 +179,8 @@ impl Row {
 }
 
 impl UserAgentRow {
-    fn show(self, organization: &str) -> UserAgent {
+    /// As clients see it.
+    pub(super) fn show(self, organization: &str) -> UserAgent {
         UserAgent {
             id: self.id,
             zone_id: self.zone_id,
@@ -192,7 +194,7 @@ impl UserAgentRow {
     }
 }
 
-const COLUMNS: &str = "t.id, t.zone_id, t.identifier, t.email, t.email_verified, t.status, t.issuer, t.provider_id, \
+pub(super) const COLUMNS: &str = "t.id, t.zone_id, t.identifier, t.email, t.email_verified, t.status, t.issuer, t.provider_id, \
     t.subject, t.authenticated_at, t.created_at, t.updated_at";
 
-const USER_AGENT_COLUMNS: &str = "t.id, t.zone_id, t.slug, t.identifier, t.name, t.created_at, t.updated_at";
+pub(super) const USER_AGENT_COLUMNS: &str = "t.id, t.zone_id, t.slug, t.identifier, t.name, t.created_at, t.updated_at";

@@ -32,6 +32,7 @@ use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
 use crate::zone::management::refused::Refused;
 use crate::zone::management::refused::settle;
+use crate::zone::management::second_factor::SecondFactor;
 use crate::zone::management::zone_protocols::CimdSent;
 use crate::zone::management::zone_protocols::Protocols;
 use crate::zone::management::zone_protocols::ProtocolsChanged;
@@ -283,9 +284,12 @@ async fn update(place: InZone, Body(sent): Body<Update>) -> Result<Json<Zone>, R
 }
 
 /// Delete zone
+///
+/// A person shows a second factor first.
 #[utoipa::path(delete, path = "/zones/{zone_id}", tag = "zones", params(("zone_id" = String, Path)),
     responses((status = 204), Refusals))]
-async fn delete(place: InZone) -> Result<StatusCode, Refused> {
+async fn delete(place: InZone, second_factor: SecondFactor) -> Result<StatusCode, Refused> {
+    second_factor.require()?;
     let row = find(&place.issuer, place.zone()).await?;
     if row.home != 0 {
         return Err(Refused::conflict("The zone that is served at the address itself can't be deleted"));

@@ -70,7 +70,7 @@ async fn own(
     if client_id.is_some_and(|client_id| client_id != name) {
         return Err(Refusal::invalid_client());
     }
-    let client = issuer.store.client(name).await?;
+    let client = issuer.client(name).await?;
     let client = client.filter(|client| client.authentication == Authentication::PrivateKey);
     let client = client.ok_or_else(Refusal::invalid_client)?;
     let kid = Unverified::key_id(assertion);

@@ -15,9 +15,10 @@ use crate::zone::oauth::parameters::Parameters;
 use crate::zone::oauth::refusal::Refusal;
 use crate::zone::oauth::target;
 use crate::zone::oauth::token::AUTHORIZATION_CODE;
-use crate::zone::rules::ProofKey;
 use crate::zone::store::Allowed;
 use crate::zone::store::BrowserSession;
+use crate::zone::store::ProofKey;
+use crate::zone::store::Protocols;
 
 /// A request that may be put to a person.
 pub(in crate::zone) struct Authorization {
@@ -109,7 +110,7 @@ impl Authorization {
             return Err(Refusal::invalid_request("The response_mode is not supported"));
         }
         client.may_use(AUTHORIZATION_CODE)?;
-        let challenge = challenge(issuer, &client, parameters)?;
+        let challenge = challenge(&issuer.store.protocols().await?, &client, parameters)?;
         let (resources, scopes) = read_scopes(issuer, parameters).await?;
         let prompt = match parameters.one("prompt")? {
             None => Prompt::AsNeeded,
@@ -209,7 +210,7 @@ pub(super) async fn read_scopes(issuer: &Issuer, parameters: &Parameters) -> Res
 async fn parties(issuer: &Issuer, parameters: &Parameters) -> Result<(Client, ReplyTo), Refusal> {
     let client_id = parameters.one("client_id")?;
     let client_id = client_id.ok_or_else(|| Refusal::invalid_request("The client_id parameter is missing"))?;
-    let client = issuer.store.client(client_id).await?;
+    let client = issuer.client(client_id).await?;
     let client = client.ok_or_else(|| Refusal::invalid_request("No such client is known here"))?;
     let redirect_uri = parameters.one("redirect_uri")?;
     let redirect_uri = redirect_uri.ok_or_else(|| Refusal::invalid_request("The redirect_uri parameter is missing"))?;
@@ -222,10 +223,10 @@ async fn parties(issuer: &Issuer, parameters: &Parameters) -> Result<(Client, Re
 }
 
 /// S256 only: `plain` shows the verifier to whoever reads the address.
-fn challenge(issuer: &Issuer, client: &Client, parameters: &Parameters) -> Result<String, Refusal> {
+fn challenge(protocols: &Protocols, client: &Client, parameters: &Parameters) -> Result<String, Refusal> {
     let method = parameters.one("code_challenge_method")?;
     let Some(challenge) = parameters.one("code_challenge")? else {
-        let may_go_without = issuer.rules.proof_key == ProofKey::ForPublicClients && !client.is_public();
+        let may_go_without = protocols.proof_key == ProofKey::ForPublicClients && !client.is_public();
         return match may_go_without && method.is_none() {
             true => Ok(String::new()),
             false => Err(Refusal::invalid_request("The code_challenge parameter is missing")),

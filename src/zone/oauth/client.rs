@@ -96,7 +96,7 @@ pub(super) async fn authenticate(
 }
 
 async fn public(issuer: &Issuer, client_id: &str) -> Result<Client, Refusal> {
-    let client = issuer.store.client(client_id).await?;
+    let client = issuer.client(client_id).await?;
     let client = client.filter(|client| client.authentication == Authentication::None);
     client.map(Client::registered).ok_or_else(Refusal::invalid_client)
 }
@@ -113,7 +113,12 @@ fn basic(headers: &HeaderMap) -> Result<Option<Vec<(String, Secret)>>, Refusal> 
     let (id, secret) = pair_text.split_once(':').ok_or_else(Refusal::invalid_client)?;
     let raw = (id.to_owned(), Secret::new(secret));
     let decoded = (decode(id), Secret::new(decode(secret)));
-    Ok(Some(vec![raw, decoded]))
+    let mut pairs = vec![raw, decoded];
+    // The name of a client that registered itself has a colon in it, which those who send it raw do not escape.
+    if let Some((id, secret)) = secret.split_once(':').filter(|_| id == "ua") {
+        pairs.push((format!("ua:{id}"), Secret::new(secret)));
+    }
+    Ok(Some(pairs))
 }
 
 fn basic_pair(header: &str) -> Option<Secret> {
@@ -147,6 +152,8 @@ mod tests {
         assert_eq!(pairs[0].0, "app_1");
         assert_eq!(pairs[0].1.expose(), b"a:b%3Ac+d");
         assert_eq!(pairs[1].1.expose(), b"a:b:c d");
+        let pairs = basic(&header("ua:0a1b:se:cret")).unwrap().unwrap();
+        assert!(pairs.iter().any(|(id, secret)| id == "ua:0a1b" && secret.expose() == b"se:cret"));
     }
 
     #[test]

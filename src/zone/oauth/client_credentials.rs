@@ -26,14 +26,15 @@ pub(super) async fn grant(
     }
     let resource = target::find(issuer, parameters).await?;
     let scopes = target::scopes(&resource, parameters)?;
-    let scopes = permitted(issuer, client, OnBehalf::Itself, &resource, &scopes).await?;
-    let session = parameters.session()?;
+    let scopes = permitted(issuer, client, OnBehalf::Itself, &resource, None, &scopes).await?;
+    let named = parameters.session()?;
+    let own = issuer.store.application_session(&client.application, issuer.url(), issuer.clock.now()).await?;
     let issued = issuer.issue(Wanted {
         subject: Subject::Application,
         client: &client.application,
         resource: &resource,
         scopes,
-        session: session.as_ref().map(SessionId::as_str),
+        session: named.as_ref().map(SessionId::as_str).or(own.as_deref()),
         actor: None,
         key,
     })?;

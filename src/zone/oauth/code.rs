@@ -21,6 +21,7 @@ use crate::zone::oauth::token::REFRESH_TOKEN;
 use crate::zone::opaque;
 use crate::zone::opaque::Hash;
 use crate::zone::store::Allowed;
+use crate::zone::store::Granted;
 use crate::zone::store::Polled;
 use crate::zone::store::Redeemed;
 use crate::zone::store::User;
@@ -115,7 +116,14 @@ async fn begin(
     refresh: Secret,
 ) -> Result<Answer, Refusal> {
     let user = user(issuer, person.allowed).await?;
-    let issued = token(issuer, client, parameters, key, &person, &user).await?;
+    let issued = match token(issuer, client, parameters, key, &person, &user).await {
+        Ok(issued) => issued,
+        Err(refusal) => {
+            // Nobody has anything of it.
+            issuer.store.end_session(person.session.as_str(), issuer.clock.now()).await?;
+            return Err(refusal);
+        }
+    };
     let wants_id = person.allowed.scopes.iter().any(|scope| scope == OPENID);
     let id_token = wants_id
         .then(|| issuer.issue_id_token(&user, person.session, &client.application, person.shown(), person.nonce))
@@ -159,18 +167,19 @@ pub(super) async fn token(
         Some(_) => return Err(Refusal::invalid_target("The resource was not allowed")),
         None => allowed.resources.first().map(String::as_str),
     };
+    // A grant that was taken back counts at once, whoever holds a code or a refresh token.
+    let (granted, now) = (wanted.map_or(Granted::SignIn, Granted::Resource), issuer.clock.now());
+    if client.asks() && issuer.store.consented(&user.id, &client.application.id, granted, now).await?.is_none() {
+        return Err(Refusal::consent_required());
+    }
     let Some(wanted) = wanted else {
         let own = scopes.intersection(&Scopes::collect(OWN_SCOPES).unwrap_or_default());
         let shown = Some(person.shown());
         return Ok(issuer.issue_session(user, person.session, &client.application, own, shown, key)?);
     };
     let resource = target::known(issuer, wanted).await?;
-    // A grant that was taken back counts at once, whoever holds a refresh token.
-    if client.asks() && issuer.store.consented(&user.id, &client.application.id, wanted).await?.is_none() {
-        return Err(Refusal::consent_required());
-    }
     let scopes = scopes.intersection(&resource.scopes);
-    let scopes = permitted(issuer, client, OnBehalf::User(user.id.as_str()), &resource, &scopes).await?;
+    let scopes = permitted(issuer, client, OnBehalf::User(user.id.as_str()), &resource, None, &scopes).await?;
     Ok(issuer.issue(Wanted {
         subject: Subject::User(user),
         client: &client.application,

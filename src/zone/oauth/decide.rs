@@ -9,18 +9,20 @@ use crate::zone::oauth::client::Client;
 use crate::zone::oauth::refusal::Refusal;
 use crate::zone::store::Resource;
 
-/// The scopes that the client gets of those that it would have; a refusal when the policy permits nothing.
+/// The scopes that the client gets of those that it would have; a refusal when the policy permits nothing. `accessing` is
+/// the client's own API that is being used, where it acts on for that.
 pub(super) async fn permitted(
     issuer: &Issuer,
     client: &Client,
     on_behalf: OnBehalf<'_>,
     resource: &Resource,
+    accessing: Option<&str>,
     scopes: &Scopes,
 ) -> Result<Scopes, Refusal> {
     let application = &client.application;
     // The personal zone's own applications may ask for all that its person declared.
-    let is_dependency =
-        client.registration.is_none() || issuer.store.depends_on(&application.id, resource.identifier.as_str()).await?;
+    let is_dependency = client.registration.is_none()
+        || issuer.store.depends_on(&application.id, resource.identifier.as_str(), accessing).await?;
     let request = AccessRequest {
         client_id: application.id.as_str(),
         client_name: &application.name,

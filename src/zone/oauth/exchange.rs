@@ -20,6 +20,7 @@ use crate::zone::oauth::decide::permitted;
 use crate::zone::oauth::parameters::Parameters;
 use crate::zone::oauth::refusal::Refusal;
 use crate::zone::oauth::target;
+use crate::zone::store::Granted;
 use crate::zone::store::Resource;
 use crate::zone::store::User;
 
@@ -37,6 +38,7 @@ pub(super) async fn grant(
         return impersonate(issuer, client, parameters, key, token).await;
     }
     let (subject, from) = read_subject(issuer, client, token).await?;
+    let accessing = Some(subject.aud.as_str()).filter(|_| from == From::OwnApi);
     let user = find_user(issuer, &subject).await?;
     // What is bound to a key is of no use to whoever only holds the token.
     if subject.key().is_some_and(|bound| Some(bound) != key) {
@@ -48,10 +50,10 @@ pub(super) async fn grant(
     }
     let resource = target::find(issuer, parameters).await?;
     if !embedded {
-        require_grant(issuer, client, &user, &resource, from).await?;
+        require_grant(issuer, client, &user, &resource, accessing).await?;
     }
     let scopes = target::scopes(&resource, parameters)?;
-    let scopes = permitted(issuer, client, OnBehalf::User(user.id.as_str()), &resource, &scopes).await?;
+    let scopes = permitted(issuer, client, OnBehalf::User(user.id.as_str()), &resource, accessing, &scopes).await?;
     let (session, sign_in) = (parameters.session()?, subject.sign_in());
     let issued = issuer.issue(Wanted {
         subject: Subject::UserThrough(&user),
@@ -86,10 +88,10 @@ async fn impersonate(
     }
     let resource = target::find(issuer, parameters).await?;
     let scopes = target::scopes(&resource, parameters)?;
-    let scopes = permitted(issuer, client, OnBehalf::Impersonated(&named), &resource, &scopes).await?;
+    let scopes = permitted(issuer, client, OnBehalf::Impersonated(&named), &resource, None, &scopes).await?;
     // The policy first: who may not impersonate learns nothing of who exists.
     let user = issuer.store.user_named(&named).await?.ok_or_else(Refusal::consent_required)?;
-    if !issuer.store.is_delegated(&user.id, resource.identifier.as_str()).await? {
+    if !issuer.store.is_delegated(&user.id, resource.identifier.as_str(), issuer.clock.now()).await? {
         return Err(Refusal::consent_required());
     }
     tracing::warn!(
@@ -167,13 +169,14 @@ async fn require_grant(
     client: &Client,
     user: &User,
     resource: &Resource,
-    from: From,
+    accessing: Option<&str>,
 ) -> Result<(), Refusal> {
     let (id, identifier) = (&client.application.id, resource.identifier.as_str());
-    if from == From::OwnApi && !issuer.store.depends_on(id, identifier).await? {
+    if accessing.is_some() && !issuer.store.depends_on(id, identifier, accessing).await? {
         return Err(Refusal::not_allowed(&client.application.name, identifier));
     }
-    if client.asks() && issuer.store.consented(&user.id, id, identifier).await?.is_none() {
+    let (granted, now) = (Granted::Resource(identifier), issuer.clock.now());
+    if client.asks() && issuer.store.consented(&user.id, id, granted, now).await?.is_none() {
         return Err(Refusal::consent_required());
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Introspection (RFC 7662) and revocation (RFC 7009): what a token says now, and calling one back.
 //!
 //! A client hears only of tokens that are its own or for an API of its own; of all others it hears `active: false`, as
-//! of tokens that never were. The daemon of a personal zone hears of its agents' too.
+//! of tokens that never were. The daemon of a personal zone hears of its agents' too; an agent hears of its own.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ pub(super) async fn revoke(
     let token = token.ok_or_else(|| Refusal::invalid_request("The token parameter is missing"))?;
     let now = issuer.clock.now();
     match access_token(&issuer, token.expose_str().unwrap_or_default()) {
-        Some(said) if said.client_id == client.application.client_id => {
+        Some(said) if is_own(&issuer, &client, &said).await? => {
             let dies_at = Timestamp::from_seconds(said.exp).after(JWT_LEEWAY);
             issuer.store.revoke_token(&said.jti, dies_at).await?;
         }
@@ -75,7 +75,7 @@ pub(super) async fn revoke(
             if let Some((allowed, session, _)) = found
                 && allowed.client.as_str() == client.application.id.as_str()
             {
-                issuer.store.end_oauth_session(&session, now).await?;
+                issuer.store.end_session(session.as_str(), now).await?;
                 tracing::info!(client = client.application.id.as_str(), session = session.as_str(), "session revoked");
             }
         }
@@ -93,8 +93,20 @@ fn access_token(issuer: &Issuer, token: &str) -> Option<Session> {
 }
 
 async fn concerns(issuer: &Issuer, client: &Client, said: &Session) -> Result<bool, Refusal> {
-    let own = said.client_id == client.application.client_id;
-    Ok(own || client.registration.is_none() || issuer.store.owns_resource(&client.application.id, &said.aud).await?)
+    let id = &client.application.id;
+    if is_own(issuer, client, said).await? || issuer.store.owns_resource(id, &said.aud).await? {
+        return Ok(true);
+    }
+    Ok(client.registration.is_none() && issuer.store.is_daemon(id.as_str()).await?)
+}
+
+/// Whether the client got the token, by whichever of its credentials.
+async fn is_own(issuer: &Issuer, client: &Client, said: &Session) -> Result<bool, Refusal> {
+    if said.client_id == client.application.client_id {
+        return Ok(true);
+    }
+    let other = issuer.store.client(&said.client_id).await?;
+    Ok(other.is_some_and(|other| other.id == client.application.id))
 }
 
 fn describe(issuer: &Issuer, said: &Session) -> Value {

@@ -22,17 +22,22 @@ use crate::zone::oauth::USERINFO;
 use crate::zone::oauth::client::AUTHENTICATION_METHODS;
 use crate::zone::oauth::code::OWN_SCOPES;
 use crate::zone::oauth::possession::PROOF_ALGORITHMS;
+use crate::zone::oauth::refusal::Refusal;
 use crate::zone::oauth::token::GRANT_TYPES;
+use crate::zone::rules::Registration;
+use crate::zone::store::SelfRegistration;
 
 /// One document at both well-known addresses; it lists only what exists.
-pub(super) async fn document(State(issuer): State<Arc<Issuer>>) -> impl IntoResponse {
-    let url = issuer.url();
-    let document = json!({
+pub(super) async fn document(State(issuer): State<Arc<Issuer>>) -> Result<impl IntoResponse, Refusal> {
+    let (url, protocols) = (issuer.url(), issuer.store.protocols().await?);
+    // Where the daemon of a personal zone registers its agents, they are registered whatever the zone says of strangers.
+    let registers =
+        protocols.registration == SelfRegistration::On || issuer.rules.registration == Registration::ByToken;
+    let mut document = json!({
         "issuer": url,
         "authorization_endpoint": format!("{url}{AUTHORIZE}"),
         "token_endpoint": format!("{url}{TOKEN}"),
         "device_authorization_endpoint": format!("{url}{DEVICE}"),
-        "registration_endpoint": format!("{url}{REGISTRATION}"),
         "userinfo_endpoint": format!("{url}{USERINFO}"),
         "introspection_endpoint": format!("{url}{INTROSPECTION}"),
         "revocation_endpoint": format!("{url}{REVOCATION}"),
@@ -57,10 +62,14 @@ pub(super) async fn document(State(issuer): State<Arc<Issuer>>) -> impl IntoResp
         "dpop_signing_alg_values_supported": PROOF_ALGORITHMS,
         // Under which name our own command line is known here.
         "valetkey_client_id": OWN_CLIENT,
+        "client_id_metadata_document_supported": protocols.documents.is_some(),
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
     });
-    ([(CACHE_CONTROL, "public, max-age=300")], Json(document))
+    if let (true, Some(members)) = (registers, document.as_object_mut()) {
+        members.insert("registration_endpoint".to_owned(), json!(format!("{url}{REGISTRATION}")));
+    }
+    Ok(([(CACHE_CONTROL, "public, max-age=300")], Json(document)))
 }
 
 /// The public keys, another replica's newest among them. While the database is away, those that were known last.

@@ -32,6 +32,7 @@ pub(in crate::zone) use self::device::read_user_code;
 pub(in crate::zone) use self::parameters::Parameters;
 pub(in crate::zone) use self::parameters::Sent;
 pub(in crate::zone) use self::refusal::Refusal;
+pub(in crate::zone) use self::token::GRANT_TYPES as DOCUMENT_GRANTS;
 pub(in crate::zone) use self::token::OWN_CLIENT_GRANTS;
 
 use std::sync::Arc;

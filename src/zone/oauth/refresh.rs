@@ -15,7 +15,6 @@ use crate::zone::oauth::target;
 use crate::zone::opaque;
 use crate::zone::opaque::Hash;
 use crate::zone::store::Renewed;
-use crate::zone::store::Rotation;
 
 /// The next token of a session.
 pub(super) async fn grant(
@@ -77,11 +76,12 @@ async fn of_the_daemon(
     }
     let client = &client.application;
     let (next, next_hash) = opaque::generate("vkr_");
-    let rotation = issuer.store.rotate(presented, &next_hash, &client.id, issuer.clock.now()).await?;
-    let (user, sign_in) = match rotation {
-        Rotation::Done { user, sign_in } => (user, sign_in),
-        Rotation::Invalid => return Err(not_valid()),
-        Rotation::Reused { sign_in } => {
+    let now = issuer.clock.now();
+    let renewed = issuer.store.renew(presented, &next_hash, &client.id, None, ZONE_REFRESH_RETRY_WINDOW, now);
+    let (allowed, sign_in) = match renewed.await? {
+        Renewed::Done(allowed, sign_in) => (allowed, sign_in),
+        Renewed::Invalid => return Err(not_valid()),
+        Renewed::Reused(sign_in) => {
             tracing::warn!(
                 client = client.id.as_str(),
                 sign_in = sign_in.as_str(),
@@ -90,7 +90,7 @@ async fn of_the_daemon(
             return Err(not_valid());
         }
     };
-    let user = issuer.store.user(&user).await?.ok_or_else(not_valid)?;
+    let user = issuer.store.user(&allowed.user).await?.ok_or_else(not_valid)?;
     let issued = issuer.issue_session(&user, &sign_in, client, Scopes::default(), None, key)?;
     Ok(Answer::refreshed(issued, next))
 }

@@ -5,7 +5,8 @@
 //! the secret needs no clean-up; the old one is dropped.
 //!
 //! Any other client — public, with a key, with redirect addresses — is registered with that token, or by anybody where
-//! the zone is open. Such a client has no rights at all: each of its tokens rests on a person's consent.
+//! the zone is open; and by nobody where the zone's row turns it off. Such a client has no rights at all: each of its
+//! tokens rests on a person's consent.
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ use crate::limits::ZONE_REGISTERED_CLIENTS_MAX;
 use crate::model::AgentName;
 use crate::model::Secret;
 use crate::zone::address;
+use crate::zone::client_name;
 use crate::zone::id::ApplicationId;
 use crate::zone::id::UserId;
 use crate::zone::issuer::Issuer;
@@ -48,6 +50,7 @@ use crate::zone::store::Consent;
 use crate::zone::store::Kind;
 use crate::zone::store::Origin;
 use crate::zone::store::RegisteredClient;
+use crate::zone::store::SelfRegistration;
 
 /// What is read of the client's metadata; the rest is replaced by the zone's own, as RFC 7591 §3.2.1 permits. Clients
 /// send explicit nulls for what they leave out.
@@ -83,8 +86,9 @@ pub(super) async fn endpoint(
     headers: HeaderMap,
     sent: Result<Json<Metadata>, JsonRejection>,
 ) -> Result<Response, Refusal> {
+    let registration = issuer.store.protocols().await?.registration;
     if issuer.rules.registration == Registration::Open && !headers.contains_key(AUTHORIZATION) {
-        return register(&issuer, &read(sent)?).await;
+        return register(&issuer, registration, &read(sent)?).await;
     }
     let token = bearer(&headers).ok_or_else(|| Refusal::invalid_token("An initial access token is required"))?;
     let registrar = issuer.store.registrar(&Hash::of(&token)).await?;
@@ -93,7 +97,7 @@ pub(super) async fn endpoint(
     metadata.method()?;
     match metadata.is_agent() {
         true => enrol(&issuer, &user, &metadata).await,
-        false => register(&issuer, &metadata).await,
+        false => register(&issuer, registration, &metadata).await,
     }
 }
 
@@ -124,7 +128,11 @@ async fn enrol(issuer: &Issuer, user: &UserId, metadata: &Metadata) -> Result<Re
 }
 
 /// A client that needs a person's consent for everything.
-async fn register(issuer: &Issuer, metadata: &Metadata) -> Result<Response, Refusal> {
+async fn register(issuer: &Issuer, registration: SelfRegistration, metadata: &Metadata) -> Result<Response, Refusal> {
+    match registration {
+        SelfRegistration::On => {}
+        SelfRegistration::Off => return Err(Refusal::access_denied("This zone registers no clients")),
+    }
     let method = metadata.method()?;
     let authentication = match method {
         "none" => Authentication::None,
@@ -178,16 +186,8 @@ async fn register(issuer: &Issuer, metadata: &Metadata) -> Result<Response, Refu
 
 /// A name for people; it proves nothing, and the consent page says where the answer goes beside it.
 fn name(metadata: &Metadata) -> Result<String, Refusal> {
-    let name = metadata.client_name.as_deref().unwrap_or("unnamed client").trim();
-    // Direction marks and the like would let a name pretend to end where it does not.
-    let misleads = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(misleads) {
-        return Err(Refusal::invalid_client_metadata("The client_name is missing or not legal"));
-    }
-    Ok(name.to_owned())
+    let name = metadata.client_name.as_deref().unwrap_or("unnamed client");
+    client_name::read(name).ok_or_else(|| Refusal::invalid_client_metadata("The client_name is missing or not legal"))
 }
 
 /// Those of the asked that there are; a code's flow when nothing was asked for.
@@ -260,6 +260,3 @@ fn bearer(headers: &HeaderMap) -> Option<Secret> {
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim_matches(' ')))
 }
-
-/// As the management API has it.
-const NAME_BYTES_MAX: usize = 255;

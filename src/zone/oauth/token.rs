@@ -51,7 +51,7 @@ pub(super) const REFRESH_TOKEN: &str = "refresh_token";
 pub(super) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 /// As the metadata names them.
-pub(super) const GRANT_TYPES: [&str; 5] =
+pub(in crate::zone) const GRANT_TYPES: [&str; 5] =
     [AUTHORIZATION_CODE, REFRESH_TOKEN, CLIENT_CREDENTIALS, TOKEN_EXCHANGE, DEVICE_CODE];
 
 /// Those of our own command line.

@@ -24,6 +24,7 @@ use crate::zone::pages::view::Line;
 use crate::zone::pages::view::RecoveryPage;
 use crate::zone::people::Attempt;
 use crate::zone::store::BrowserSession;
+use crate::zone::store::Change;
 use crate::zone::store::SessionLine;
 use crate::zone::store::User;
 
@@ -45,7 +46,7 @@ pub(super) async fn enrolment() -> Response {
 pub(super) async fn revoke_session(issuer: State<Arc<Issuer>>, headers: HeaderMap, sent: Sent) -> Response {
     act(&issuer, &headers, sent, async |person: &Person<'_>, parameters: &Parameters| {
         let id = parameters.one("id")?.unwrap_or_default();
-        person.issuer.store.end_oauth_session_of(&person.user.id, id, person.now()).await?;
+        person.issuer.store.end_session_of(&person.user.id, id, person.now()).await?;
         Ok(view::go_to(ACCOUNT))
     })
     .await
@@ -54,10 +55,11 @@ pub(super) async fn revoke_session(issuer: State<Arc<Issuer>>, headers: HeaderMa
 /// `POST /account/revoke-grant`.
 pub(super) async fn revoke_grant(issuer: State<Arc<Issuer>>, headers: HeaderMap, sent: Sent) -> Response {
     act(&issuer, &headers, sent, async |person: &Person<'_>, parameters: &Parameters| {
-        let client = parameters.one("client")?.unwrap_or_default();
-        let resource = parameters.one("resource")?.unwrap_or_default();
-        person.issuer.store.revoke_consent(&person.user.id, client, resource, person.now()).await?;
-        Ok(view::go_to(ACCOUNT))
+        let id = parameters.one("id")?.unwrap_or_default();
+        match person.issuer.store.revoke_grant(id, Some(&person.user.id), None, person.now()).await? {
+            // Whoever clicks twice has what they want.
+            Change::Done | Change::Missing | Change::Stale => Ok(view::go_to(ACCOUNT)),
+        }
     })
     .await
 }
@@ -66,7 +68,7 @@ pub(super) async fn revoke_grant(issuer: State<Arc<Issuer>>, headers: HeaderMap,
 pub(super) async fn sign_out_browser(issuer: State<Arc<Issuer>>, headers: HeaderMap, sent: Sent) -> Response {
     act(&issuer, &headers, sent, async |person: &Person<'_>, parameters: &Parameters| {
         let id = parameters.one("id")?.unwrap_or_default();
-        person.issuer.store.end_browser(&person.user.id, id, person.now()).await?;
+        person.issuer.store.end_session_of(&person.user.id, id, person.now()).await?;
         Ok(view::go_to(ACCOUNT))
     })
     .await
@@ -93,7 +95,7 @@ pub(super) async fn change_password(issuer: State<Arc<Issuer>>, headers: HeaderM
         // Whoever knew the old one may be signed in elsewhere.
         for other in issuer.store.browsers_of(&user.id, person.now()).await? {
             if other.id != person.session.id {
-                issuer.store.end_browser(&user.id, &other.id, person.now()).await?;
+                issuer.store.end_session_of(&user.id, &other.id, person.now()).await?;
             }
         }
         tracing::info!(user = user.id.as_str(), "password changed");
@@ -205,8 +207,8 @@ async fn show(issuer: &Issuer, browser: &Browser, word: Word<'_>) -> Result<Resp
         return Ok(sign_in::show(issuer, browser, StatusCode::OK, ACCOUNT, "", None));
     };
     let (store, now) = (&issuer.store, issuer.clock.now());
-    let grants = store.consents_of(&user.id).await?;
-    let sessions: Vec<Line> = store.sessions_of(&user.id).await?.into_iter().map(session_line).collect();
+    let grants = store.consents_of(&user.id, now).await?;
+    let sessions: Vec<Line> = store.sessions_of(&user.id, now).await?.into_iter().map(session_line).collect();
     let browsers = store.browsers_of(&user.id, now).await?;
     let browsers: Vec<Line> = browsers.into_iter().map(|browser| browser_line(browser, &session.id)).collect();
     let mark = browser.mark(issuer);

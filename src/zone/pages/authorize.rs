@@ -98,7 +98,7 @@ async fn settle(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -> Result<Resp
     let now = issuer.clock.now();
     for (resource, scopes) in authorization.wanted(issuer).await.map_err(there)? {
         let client = &authorization.client.application.id;
-        let kept = issuer.store.consent(&user.id, client, &resource, &scopes, now).await;
+        let kept = issuer.store.consent(&user.id, client, issuer.granted(&resource), &scopes, now).await;
         kept.map_err(|failed| there(failed.into()))?;
     }
     answer(issuer, &authorization, session).await.map_err(there)
@@ -129,8 +129,10 @@ async fn is_granted(
     if !authorization.client.asks() {
         return Ok(true);
     }
+    let now = issuer.clock.now();
     for (resource, scopes) in wanted {
-        let granted = issuer.store.consented(user, &authorization.client.application.id, resource).await?;
+        let client = &authorization.client.application.id;
+        let granted = issuer.store.consented(user, client, issuer.granted(resource), now).await?;
         if !granted.is_some_and(|granted| scopes.is_subset(&granted)) {
             return Ok(false);
         }

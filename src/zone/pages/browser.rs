@@ -75,7 +75,7 @@ impl Browser {
         let now = issuer.clock.now();
         if let Some((session, of)) = &self.session {
             // The same browser, signed in once more: the old word is of no use from now on.
-            issuer.store.end_browser(&of.id, &session.id, now).await?;
+            issuer.store.end_session_of(&of.id, &session.id, now).await?;
         }
         let shown_at = (second_factor == SecondFactor::Shown).then_some(now);
         issuer.store.add_browser(&hash, &user.id, &self.name, shown_at, now).await?;

@@ -72,7 +72,7 @@ async fn settle(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -> Result<Resp
         None => confirm(issuer, &browser, user, &user_code, &waiting).await,
         Some("allow") => {
             for (resource, scopes) in oauth::wanted(issuer, &waiting.resources, &waiting.scopes).await? {
-                issuer.store.consent(&user.id, &waiting.client, &resource, &scopes, now).await?;
+                issuer.store.consent(&user.id, &waiting.client, issuer.granted(&resource), &scopes, now).await?;
             }
             let allowed = Allowed {
                 user: user.id.clone(),

@@ -53,7 +53,7 @@ async fn consider(issuer: &Issuer, headers: &HeaderMap, query: &str) -> Result<R
     match browser.session() {
         None => Ok(wish.done()),
         Some((session, user)) if wish.of_user.as_deref() == Some(user.id.as_str()) => {
-            issuer.store.end_browser(&user.id, &session.id, issuer.clock.now()).await?;
+            issuer.store.end_session_of(&user.id, &session.id, issuer.clock.now()).await?;
             Ok(wish.done())
         }
         Some(_) => {
@@ -69,7 +69,7 @@ async fn leave(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -> Result<Respo
     let (browser, parameters) = form::read(issuer, headers, sent).await?;
     let wish = Wish::read(issuer, &Parameters::of_query(parameters.first("request").unwrap_or_default())).await?;
     if let Some((session, user)) = browser.session() {
-        issuer.store.end_browser(&user.id, &session.id, issuer.clock.now()).await?;
+        issuer.store.end_session_of(&user.id, &session.id, issuer.clock.now()).await?;
     }
     Ok(match (&wish.address, parameters.first("request")) {
         (None, None) => view::go_to(SIGN_IN),
@@ -105,7 +105,7 @@ impl Wish {
             return Ok(Self { of_user, address: None });
         };
         let client = match client_id {
-            Some(client_id) => issuer.store.client(&client_id).await?,
+            Some(client_id) => issuer.client(&client_id).await?,
             None => None,
         };
         let registered =

@@ -102,6 +102,17 @@ impl Store {
         Ok(Application { client_id: id.clone(), id: ApplicationId::known(id), name: name.to_owned() })
     }
 
+    /// Whether this is the client id of the daemon, through which the owner of a personal zone is signed in.
+    pub(in crate::zone) async fn is_daemon(&self, client_id: &str) -> Result<bool, StoreFailed> {
+        let found: Option<String> =
+            sqlx::query_scalar("SELECT id FROM applications WHERE id = $1 AND zone_id = $2 AND kind = 'daemon'")
+                .bind(client_id)
+                .bind(self.zone.as_str())
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(found.is_some())
+    }
+
     /// The personal zone's own application that the client id `client_id` belongs to, if `presented` is the hash of its secret.
     pub(in crate::zone) async fn application_with(
         &self,

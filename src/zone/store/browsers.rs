@@ -1,4 +1,4 @@
-//! Browsers in which a person is signed in.
+//! Browsers in which a person is signed in: their sessions stand above those of clients.
 
 use crate::limits::ZONE_BROWSER_SESSION_LIFETIME;
 use crate::model::Timestamp;
@@ -41,16 +41,20 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreFailed> {
         sqlx::query(
-            "INSERT INTO browser_sessions (id, hash, user_id, browser, authenticated_at, second_factor_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO sessions
+             (id, zone_id, session_type, user_id, provider_id, issuer, subject, name, cookie_hash, authenticated_at,
+              second_factor_at, expires_at, created_at, updated_at)
+             SELECT $1, zone_id, 'user', id, provider_id, issuer, subject, $2, $3, $4, $5, $6, $4, $4
+             FROM users WHERE id = $7 AND zone_id = $8",
         )
         .bind(SignInId::random().as_str())
-        .bind(cookie.as_str())
-        .bind(user.as_str())
         .bind(browser)
+        .bind(cookie.as_str())
         .bind(now.as_millis())
         .bind(second_factor_at.map(Timestamp::as_millis))
         .bind(now.after(ZONE_BROWSER_SESSION_LIFETIME).as_millis())
+        .bind(user.as_str())
+        .bind(self.zone.as_str())
         .execute(&self.pool)
         .await?;
         Ok(())
@@ -63,11 +67,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<BrowserSession>, StoreFailed> {
         let row: Option<Row> = sqlx::query_as(
-            "SELECT id, user_id, browser, authenticated_at, second_factor_at FROM browser_sessions
-             WHERE hash = $1 AND ended_at IS NULL AND expires_at > $2",
+            "SELECT id, user_id, name, authenticated_at, second_factor_at FROM sessions
+             WHERE cookie_hash = $1 AND ended_at IS NULL AND expires_at > $2 AND zone_id = $3",
         )
         .bind(cookie.as_str())
         .bind(now.as_millis())
+        .bind(self.zone.as_str())
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.map(read))
@@ -80,45 +85,21 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<BrowserSession>, StoreFailed> {
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, user_id, browser, authenticated_at, second_factor_at FROM browser_sessions
-             WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY authenticated_at DESC, id LIMIT 200",
+            "SELECT id, user_id, name, authenticated_at, second_factor_at FROM sessions
+             WHERE user_id = $1 AND cookie_hash IS NOT NULL AND ended_at IS NULL AND expires_at > $2 AND zone_id = $3
+             ORDER BY authenticated_at DESC, id LIMIT 200",
         )
         .bind(user.as_str())
         .bind(now.as_millis())
+        .bind(self.zone.as_str())
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(read).collect())
     }
 
-    /// Signs one browser of the user out, and ends the sessions that were begun in it.
-    pub(in crate::zone) async fn end_browser(
-        &self,
-        user: &UserId,
-        id: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreFailed> {
-        let mut change = self.pool.begin().await?;
-        sqlx::query("UPDATE browser_sessions SET ended_at = $1 WHERE id = $2 AND user_id = $3 AND ended_at IS NULL")
-            .bind(now.as_millis())
-            .bind(id)
-            .bind(user.as_str())
-            .execute(&mut *change)
-            .await?;
-        sqlx::query(
-            "UPDATE oauth_sessions SET ended_at = $1
-             WHERE browser_session_id = $2 AND user_id = $3 AND ended_at IS NULL",
-        )
-        .bind(now.as_millis())
-        .bind(id)
-        .bind(user.as_str())
-        .execute(&mut *change)
-        .await?;
-        Ok(change.commit().await?)
-    }
-
     /// Notes that the person in this browser showed a second factor.
     pub(in crate::zone) async fn second_factor_shown(&self, id: &str, now: Timestamp) -> Result<(), StoreFailed> {
-        sqlx::query("UPDATE browser_sessions SET second_factor_at = $1 WHERE id = $2")
+        sqlx::query("UPDATE sessions SET second_factor_at = $1, updated_at = $1 WHERE id = $2")
             .bind(now.as_millis())
             .bind(id)
             .execute(&self.pool)

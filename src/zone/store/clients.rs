@@ -41,6 +41,8 @@ pub(in crate::zone) enum Origin {
     Registered,
     /// By an administrator.
     Managed,
+    /// By the document at its own address.
+    Document,
 }
 
 /// How it shows who it is.
@@ -206,6 +208,19 @@ impl Store {
         }))
     }
 
+    /// The application that goes by the document at this address.
+    pub(in crate::zone) async fn url_application(&self, address: &str) -> Result<Option<ApplicationId>, StoreFailed> {
+        let id: Option<String> = sqlx::query_scalar(
+            "SELECT application_id FROM application_credentials
+             WHERE zone_id = $1 AND identifier = $2 AND type = 'url' AND type <> 'token'",
+        )
+        .bind(self.zone.as_str())
+        .bind(address)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(id.map(ApplicationId::known))
+    }
+
     /// What a client is called, by who it is.
     pub(in crate::zone) async fn client_name(&self, id: &ApplicationId) -> Result<Option<String>, StoreFailed> {
         let name = sqlx::query_scalar(
@@ -256,22 +271,34 @@ impl Store {
         Ok(found.is_some())
     }
 
-    /// Whether the client may ask for `resource`.
+    /// Whether the client may ask for `resource`, while its own API at `accessing` is used, where it is: what it needs
+    /// for one API it may not have for another, nor in its own name.
     pub(in crate::zone) async fn depends_on(
         &self,
         client: &ApplicationId,
         resource: &str,
+        accessing: Option<&str>,
     ) -> Result<bool, StoreFailed> {
-        let found: Option<String> = sqlx::query_scalar(
-            "SELECT d.resource_id FROM dependencies d JOIN resources r ON r.id = d.resource_id
+        let found: Option<(Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT d.when_accessing, (SELECT x.id FROM resources x WHERE x.zone_id = $2 AND x.identifier = $4)
+             FROM dependencies d JOIN resources r ON r.id = d.resource_id
              WHERE d.application_id = $1 AND r.zone_id = $2 AND r.identifier = $3",
         )
         .bind(client.as_str())
         .bind(self.zone.as_str())
         .bind(resource)
+        .bind(accessing)
         .fetch_optional(&self.pool)
         .await?;
-        Ok(found.is_some())
+        Ok(match found {
+            None => false,
+            Some((None, _)) => true,
+            // A damaged list is no condition that could hold.
+            Some((Some(when), accessing)) => {
+                let when: Vec<String> = serde_json::from_str(&when).unwrap_or_default();
+                accessing.is_some_and(|accessing| when.contains(&accessing))
+            }
+        })
     }
 }
 

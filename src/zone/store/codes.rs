@@ -1,10 +1,6 @@
 //! Authorization codes: good once, within a minute; a second use ends what the first one began (RFC 6749 §4.1.2).
 
-use sqlx::Any;
-use sqlx::Transaction;
-
 use crate::limits::ZONE_CODE_LIFETIME;
-use crate::limits::ZONE_REFRESH_TOKEN_LIFETIME;
 use crate::model::Scopes;
 use crate::model::Timestamp;
 use crate::zone::id::ApplicationId;
@@ -13,6 +9,8 @@ use crate::zone::id::UserId;
 use crate::zone::opaque::Hash;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
+use crate::zone::store::sessions::begin;
+use crate::zone::store::sessions::end;
 
 /// What a person allowed a client: the content of a code, a device code and a session.
 #[derive(Clone, Debug)]
@@ -108,7 +106,7 @@ impl Store {
         let Some((mut code, expires_at, begun)) = row.and_then(read) else { return Ok(Redeemed::Invalid) };
         if claimed.rows_affected() != 1 {
             if let Some(session) = begun {
-                end(&mut change, &session, now).await?;
+                end(&mut change, &self.zone, session.as_str(), now).await?;
                 change.commit().await?;
             }
             return Ok(Redeemed::Reused);
@@ -117,7 +115,10 @@ impl Store {
             change.commit().await?;
             return Ok(Redeemed::Invalid);
         }
-        let session = begin(&mut change, &code.allowed, refresh, now).await?;
+        let Some(session) = begin(&mut change, &self.zone, &code.allowed, refresh, now).await? else {
+            change.commit().await?;
+            return Ok(Redeemed::Invalid);
+        };
         sqlx::query("UPDATE oauth_codes SET session_id = $1 WHERE hash = $2")
             .bind(session.as_str())
             .bind(hash.as_str())
@@ -164,51 +165,4 @@ fn read(row: Row) -> Option<(Code, Timestamp, Option<SignInId>)> {
 /// A JSON array of strings.
 pub(super) fn list(items: &[String]) -> String {
     serde_json::Value::from(items.to_vec()).to_string()
-}
-
-/// A session, and its first refresh token.
-pub(super) async fn begin(
-    change: &mut Transaction<'_, Any>,
-    allowed: &Allowed,
-    refresh: &Hash,
-    now: Timestamp,
-) -> Result<SignInId, StoreFailed> {
-    let id = SignInId::random();
-    sqlx::query(
-        "INSERT INTO oauth_sessions (id, user_id, client_id, browser_session_id, resources, scopes, key_thumbprint,
-         authenticated_at, second_factor_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-    )
-    .bind(id.as_str())
-    .bind(allowed.user.as_str())
-    .bind(allowed.client.as_str())
-    .bind(allowed.browser.as_deref())
-    .bind(list(&allowed.resources))
-    .bind(allowed.scopes.to_string())
-    .bind(allowed.key.as_deref())
-    .bind(allowed.authenticated_at.as_millis())
-    .bind(allowed.second_factor_at.map(Timestamp::as_millis))
-    .bind(now.as_millis())
-    .execute(&mut **change)
-    .await?;
-    sqlx::query("INSERT INTO oauth_refresh_tokens (hash, session_id, expires_at) VALUES ($1, $2, $3)")
-        .bind(refresh.as_str())
-        .bind(id.as_str())
-        .bind(now.after(ZONE_REFRESH_TOKEN_LIFETIME).as_millis())
-        .execute(&mut **change)
-        .await?;
-    Ok(id)
-}
-
-/// Ends a session, and with it its refresh tokens.
-pub(super) async fn end(
-    change: &mut Transaction<'_, Any>,
-    session: &SignInId,
-    now: Timestamp,
-) -> Result<(), StoreFailed> {
-    sqlx::query("UPDATE oauth_sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL")
-        .bind(now.as_millis())
-        .bind(session.as_str())
-        .execute(&mut **change)
-        .await?;
-    Ok(())
 }

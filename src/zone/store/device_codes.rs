@@ -14,8 +14,8 @@ use crate::zone::opaque::Hash;
 use crate::zone::store::Allowed;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
-use crate::zone::store::codes::begin;
 use crate::zone::store::codes::list;
+use crate::zone::store::sessions::begin;
 
 /// A device that waits, as its person sees it.
 #[derive(Clone, Debug)]
@@ -181,9 +181,10 @@ impl Store {
                 authenticated_at: Timestamp::from_millis(at),
                 second_factor_at: second.map(Timestamp::from_millis),
             };
-            let session = begin(&mut change, &allowed, refresh, now).await?;
+            let session = begin(&mut change, &self.zone, &allowed, refresh, now).await?;
             change.commit().await?;
-            return Ok(Polled::Done(allowed, session));
+            // The browser in which it was allowed is signed out.
+            return Ok(session.map_or(Polled::Expired, |session| Polled::Done(allowed, session)));
         }
         if status == "denied" {
             return Ok(Polled::Denied);

@@ -8,6 +8,7 @@
 //! the row's lock, so that of two changes to one row the second sees what the first did.
 
 mod api_tokens;
+mod application_sessions;
 mod applications;
 mod argument;
 mod browsers;
@@ -20,14 +21,14 @@ mod dependencies;
 mod device_codes;
 mod failure;
 mod grants;
-mod oauth_sessions;
 mod organizations;
 mod people;
+mod protocols;
 mod refresh_tokens;
 mod registration_tokens;
 mod replays;
 mod resources;
-mod sign_ins;
+mod sessions;
 mod signing_keys;
 mod tables;
 mod users;
@@ -56,17 +57,21 @@ pub(in crate::zone) use self::codes::Code;
 pub(in crate::zone) use self::codes::Redeemed;
 pub(in crate::zone) use self::conditions::Conditions;
 pub(in crate::zone) use self::consents::GrantLine;
+pub(in crate::zone) use self::consents::Granted;
 pub(in crate::zone) use self::device_codes::Polled;
 pub(in crate::zone) use self::device_codes::Waiting;
-pub(in crate::zone) use self::oauth_sessions::Renewed;
-pub(in crate::zone) use self::oauth_sessions::SessionLine;
-pub(in crate::zone) use self::refresh_tokens::Rotation;
+pub(in crate::zone) use self::protocols::ProofKey;
+pub(in crate::zone) use self::protocols::Protocols;
+pub(in crate::zone) use self::protocols::SelfRegistration;
+pub(in crate::zone) use self::refresh_tokens::Renewed;
 pub(in crate::zone) use self::replays::Seen;
 pub(in crate::zone) use self::resources::Resource;
+pub(in crate::zone) use self::sessions::SessionLine;
 pub(in crate::zone) use self::signing_keys::CurrentKey;
 pub(in crate::zone) use self::signing_keys::Succession;
 pub(in crate::zone) use self::tables::Change;
 pub(in crate::zone) use self::tables::Column;
+pub(in crate::zone) use self::tables::Fetched;
 pub(in crate::zone) use self::users::User;
 pub(in crate::zone) use self::window::Cursor;
 pub(in crate::zone) use self::window::From as PageFrom;
@@ -119,27 +124,22 @@ impl Store {
         let long_ended = now.before(ZONE_REFRESH_TOKEN_LIFETIME).as_millis();
         let mut change = self.pool.begin().await?;
         sqlx::query("DELETE FROM signing_keys WHERE dies_at <= $1").bind(now.as_millis()).execute(&mut *change).await?;
+        sqlx::query("DELETE FROM refresh_tokens WHERE expires_at <= $1")
+            .bind(now.as_millis())
+            .execute(&mut *change)
+            .await?;
+        // A browser's row stays as long as a session that was begun in it: with the row, that would go too.
         sqlx::query(
-            "DELETE FROM refresh_tokens WHERE expires_at <= $1
-             OR session_id IN (SELECT id FROM sessions WHERE ended_at <= $2)",
+            "DELETE FROM sessions WHERE (ended_at <= $1 OR expires_at <= $1)
+             AND NOT EXISTS (SELECT 1 FROM sessions c
+                 WHERE c.parent_id = sessions.id AND c.ended_at IS NULL AND c.expires_at > $1)",
         )
-        .bind(now.as_millis())
         .bind(long_ended)
         .execute(&mut *change)
         .await?;
-        sqlx::query("DELETE FROM sessions WHERE ended_at <= $1").bind(long_ended).execute(&mut *change).await?;
         for forget in EXPIRED {
             sqlx::query(forget).bind(now.as_millis()).execute(&mut *change).await?;
         }
-        sqlx::query(
-            "DELETE FROM oauth_refresh_tokens WHERE expires_at <= $1
-             OR session_id IN (SELECT id FROM oauth_sessions WHERE ended_at <= $2)",
-        )
-        .bind(now.as_millis())
-        .bind(long_ended)
-        .execute(&mut *change)
-        .await?;
-        sqlx::query("DELETE FROM oauth_sessions WHERE ended_at <= $1").bind(long_ended).execute(&mut *change).await?;
         change.commit().await?;
         Ok(())
     }
@@ -151,16 +151,33 @@ impl Store {
 }
 
 /// What is of no use once its time has come.
-const EXPIRED: [&str; 6] = [
+const EXPIRED: [&str; 5] = [
     "DELETE FROM oauth_replays WHERE expires_at <= $1",
     "DELETE FROM oauth_codes WHERE expires_at <= $1 AND session_id IS NULL",
     "DELETE FROM oauth_device_codes WHERE expires_at <= $1",
     "DELETE FROM oauth_revoked_tokens WHERE expires_at <= $1",
-    "DELETE FROM browser_sessions WHERE expires_at <= $1",
     "DELETE FROM people_attempts WHERE window_ends_at <= $1",
 ];
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/zone/migrations");
+
+/// Makes a database as an earlier version left it: its tables up to `version`, a home zone, and what these statements
+/// write.
+#[cfg(test)]
+pub(in crate::zone) async fn write_before(
+    database: &Database,
+    version: i64,
+    statements: &[&'static str],
+    now: Timestamp,
+) {
+    let pool = database.connect().await.unwrap();
+    MIGRATIONS.run_to(version, &pool).await.unwrap();
+    zones::welcome_home(&pool, now).await.unwrap();
+    for statement in statements {
+        sqlx::query(*statement).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+}
 
 /// What only tests ask.
 #[cfg(test)]

@@ -13,7 +13,7 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 
 static OWN_KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate().unwrap());
 
-fn own_jwks() -> Value {
+pub(super) fn own_jwks() -> Value {
     serde_json::to_value(Jwks::of([OWN_KEY.public()])).unwrap()
 }
 
@@ -28,7 +28,7 @@ async fn with_a_key(scene: &Scene) -> String {
     reply.word("client_id")
 }
 
-fn assertion(client: &str, change: impl FnOnce(&mut Value)) -> String {
+pub(super) fn assertion(client: &str, change: impl FnOnce(&mut Value)) -> String {
     let mut claims = json!({
         "iss": client, "sub": client, "aud": format!("{ISSUER}/oauth/2/token"),
         "jti": random_word(), "iat": NOW, "exp": NOW + 300,
@@ -49,7 +49,7 @@ async fn ask_by(scene: &Scene, assertion: &str, more: &[(&str, &str)]) -> Reply 
 }
 
 /// A token for whoami in the client's own name.
-async fn token_by(scene: &Scene, assertion: &str, more: &[(&str, &str)]) -> Reply {
+pub(super) async fn token_by(scene: &Scene, assertion: &str, more: &[(&str, &str)]) -> Reply {
     let mut form = vec![
         CLIENT_CREDENTIALS,
         ("resource", WHOAMI),
@@ -64,7 +64,7 @@ const NOT_THE_CLIENT: (u16, &str, &str) = (401, "invalid_client", "Client authen
 
 impl Reply {
     #[track_caller]
-    fn is_not_the_client(&self) {
+    pub(super) fn is_not_the_client(&self) {
         self.refused(NOT_THE_CLIENT.0, NOT_THE_CLIENT.1, NOT_THE_CLIENT.2);
     }
 }
@@ -152,7 +152,7 @@ impl Platform {
     }
 }
 
-fn outbound() -> crate::http::Client {
+pub(super) fn outbound() -> crate::http::Client {
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()

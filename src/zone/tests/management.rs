@@ -12,7 +12,11 @@ pub(super) struct Office {
 
 impl Office {
     pub(super) async fn new() -> Self {
-        let scene = Scene::new().await;
+        Self::of(Scene::new().await).await
+    }
+
+    /// The office of a scene that there is.
+    pub(super) async fn of(scene: Scene) -> Self {
         let token = scene.token(&["admin"]).await;
         let office = Self { scene, token, zone: String::new() };
         let zones = office.get("/zones").await;

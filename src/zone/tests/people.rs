@@ -301,8 +301,11 @@ async fn a_person_sees_what_they_allowed_and_takes_it_back() {
     let browser = Browser::new(&scene);
     let page = browser.open("/account").await;
     assert!(page.text.contains("Claude Code") && page.text.contains(WHOAMI), "{}", page.text);
-    let form = [("mark", page.field("mark")), ("client", client.clone()), ("resource", WHOAMI.to_owned())];
-    let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (form, mark) = (page.text.split("/account/revoke-grant").nth(1).unwrap().to_owned(), page.field("mark"));
+    let id = form.split("name=\"id\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let form = [("mark", mark.as_str()), ("id", id)];
+    assert_eq!(browser.post("/account/revoke-grant", &form).await.status, StatusCode::SEE_OTHER);
+    // Whoever clicks twice has what they want.
     assert_eq!(browser.post("/account/revoke-grant", &form).await.status, StatusCode::SEE_OTHER);
     let page = browser.get("/account").await;
     assert!(!page.text.contains("Claude Code"), "{}", page.text);

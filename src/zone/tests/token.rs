@@ -58,7 +58,9 @@ async fn client_credentials_give_a_token_about_the_application() {
     assert_eq!(claims["sub_profile"], "app");
     assert_eq!(claims["iat"], NOW);
     assert_eq!(claims["exp"], NOW + 600);
-    assert!(claims.get("act").is_none() && claims.get("sid").is_none());
+    assert!(claims.get("act").is_none());
+    // Its own session, not a person's.
+    assert_eq!(claims["sid"].as_str().unwrap().len(), 26);
     let header = header(&reply.word("access_token"));
     assert_eq!(header["alg"], "RS256");
     assert_eq!(header["kid"], scene.get("/openidconnect/jwks").await.body["keys"][0]["kid"]);

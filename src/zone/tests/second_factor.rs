@@ -1,0 +1,77 @@
+//! What a stolen session is not enough for.
+
+use super::management::Office;
+use super::people::*;
+use super::*;
+use crate::zone::OWN_CLIENT;
+use crate::zone::people::one_time_password;
+
+/// Gives Ada an authenticator; its secret.
+async fn authenticator(scene: &Scene) -> Secret {
+    let browser = Browser::new(scene);
+    let page = browser.open("/account").await;
+    let mark = page.field("mark");
+    let page = browser.post("/account/authenticator", &[("mark", &mark)]).await;
+    let base32 = page.text.split("id=\"secret\">").nth(1).unwrap().split('<').next().unwrap();
+    let secret = Secret::new(totp_rs::Secret::try_from_base32(base32).unwrap().as_ref().to_vec());
+    let code = one_time_password(&secret, scene.clock.now());
+    browser.post("/account/authenticator/confirm", &[("mark", &mark), ("code", &code)]).await;
+    secret
+}
+
+/// A session of the command line, begun with password and one-time password.
+async fn session_with_both(scene: &Scene, secret: &Secret) -> String {
+    scene.clock.advance(Duration::from_secs(60));
+    let browser = Browser::new(scene);
+    let page = browser.get(&scene.request(OWN_CLIENT, &[("scope", "openid")])).await;
+    let second = browser.sign_in(&page, PASSWORD).await;
+    let code = one_time_password(secret, scene.clock.now());
+    let fields = ["mark", "ticket", "continue"].map(|name| (name, second.field(name)));
+    let mut form: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    form.push(("code", &code));
+    let signed_in = browser.post("/sign-in/second-factor", &form).await;
+    let page = browser.get(signed_in.location()).await;
+    let code = match page.status {
+        StatusCode::SEE_OTHER => page.answer("code").unwrap(),
+        _ => browser.consent(&page, "allow").await.answer("code").unwrap(),
+    };
+    scene.redeem(OWN_CLIENT, &code, &[]).await.word("access_token")
+}
+
+#[tokio::test]
+async fn a_zone_is_deleted_by_a_person_only_with_a_fresh_second_factor() {
+    let office = Office::of_people().await;
+    let scene = &office.scene;
+    let other = async || office.post("/zones", json!({"name": "Other"})).await["id"].as_str().unwrap().to_owned();
+    let zone = format!("/zones/{}", other().await);
+    let code = scene.code(OWN_CLIENT, &[("scope", "openid")]).await;
+    let plain = scene.redeem(OWN_CLIENT, &code, &[]).await.word("access_token");
+    for token in [&plain, &scene.session_token().await] {
+        let refused = office.call_as(token, "DELETE", &zone, None).await;
+        assert_eq!((refused.status, refused.word("code")), (StatusCode::FORBIDDEN, "auth.mfa_required".to_owned()));
+        assert_eq!(office.call_as(token, "GET", &zone, None).await.status, StatusCode::OK, "looking needs none");
+    }
+    let secret = authenticator(scene).await;
+    let refused = office.call_as(&plain, "DELETE", &zone, None).await;
+    assert_eq!(refused.word("code"), "auth.mfa_required", "the session of before shows none");
+    let strong = session_with_both(scene, &secret).await;
+    scene.clock.advance(Duration::from_secs(15 * 60 + 1));
+    let refused = office.call_as(&strong, "DELETE", &zone, None).await;
+    assert_eq!(refused.word("code"), "auth.mfa_required", "it was shown too long ago");
+    let strong = session_with_both(scene, &secret).await;
+    assert_eq!(office.call_as(&strong, "DELETE", &zone, None).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(office.refused("GET", &zone, None).await.0, 404);
+    // Programs can show none: what they may do was said when their token was made.
+    office.delete(&format!("/zones/{}", other().await)).await;
+}
+
+#[tokio::test]
+async fn a_client_that_may_know_who_a_person_is_does_not_manage_their_zones() {
+    let office = Office::of_people().await;
+    let client = office.scene.public_client().await;
+    for (client, status) in [(client.as_str(), StatusCode::UNAUTHORIZED), (OWN_CLIENT, StatusCode::OK)] {
+        let code = office.scene.code(client, &[("scope", "openid")]).await;
+        let token = office.scene.redeem(client, &code, &[]).await.word("access_token");
+        assert_eq!(office.call_as(&token, "GET", "/zones", None).await.status, status, "{client}");
+    }
+}

@@ -2,23 +2,15 @@
 
 use std::io::Read as _;
 
-use bytes::Bytes;
 use clap::Args;
 use clap::Subcommand;
 use hyper::Method;
-use hyper::Request;
-use hyper::Response;
-use serde_json::Value;
 
 use crate::cli::Exit;
 use crate::cli::Failure;
 use crate::cli::Output;
 use crate::cli::Surroundings;
-use crate::cli::auth;
-use crate::http::Client;
-use crate::limits;
-use crate::model::Secret;
-use crate::tls;
+use crate::cli::api::Api;
 
 /// What agents and scripts need of a zone.
 #[derive(Debug, Args)]
@@ -82,56 +74,6 @@ pub(in crate::cli) async fn run(
     Ok(Exit::Done)
 }
 
-struct Api {
-    url: String,
-    token: Secret,
-    client: Client,
-}
-
-impl Api {
-    async fn find(surroundings: &Surroundings, output: &mut Output) -> Result<Self, Failure> {
-        let named = surroundings.environment.text("VALETKEY_API_URL").filter(|url| !url.is_empty());
-        let token = surroundings.environment.text("VALETKEY_API_TOKEN").filter(|token| !token.is_empty());
-        let (url, token) = match token {
-            Some(token) => (named.unwrap_or(USUAL_URL).to_owned(), Secret::new(token)),
-            None => auth::session_token(named.unwrap_or("local"), surroundings, output).await?,
-        };
-        let roots = tls::platform_roots(None);
-        let tls = tls::client_config(&roots, &[], &[b"http/1.1"])
-            .map_err(|error| Failure::new(Exit::Refused, "TLS can't be used").caused_by(&error))?;
-        let client = Client::new(tls, limits::OUTBOUND_TIMEOUT, limits::OUTBOUND_ANSWER_BYTES_MAX);
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), token, client })
-    }
-
-    async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Response<Bytes>, Failure> {
-        let path = path.trim_start_matches('/');
-        let mut request = Request::builder().method(method).uri(format!("{}/{path}", self.url));
-        let authorization = format!("Bearer {}", self.token.expose_str().unwrap_or_default());
-        request = request.header("authorization", authorization).header("accept", "application/json");
-        if body.is_some() {
-            request = request.header("content-type", "application/json");
-        }
-        let request = request.body(Bytes::from(body.unwrap_or_default()));
-        let request = request.map_err(|_| Failure::new(Exit::Usage, "the endpoint or the token is not well-formed"))?;
-        let sent = self.client.send(request).await;
-        sent.map_err(|error| {
-            Failure::new(Exit::Refused, "the zone can't be asked")
-                .caused_by(&error)
-                .hint("VALETKEY_API_URL says where it is")
-        })
-    }
-
-    async fn first_zone(&self) -> Result<String, Failure> {
-        let answer = self.send(Method::GET, "/zones?limit=1", None).await?;
-        let zones: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-        let id = zones.pointer("/items/0/id").and_then(Value::as_str).map(str::to_owned);
-        id.ok_or_else(|| {
-            Failure::new(Exit::Refused, format!("the zones can't be listed: {}", answer.status()))
-                .hint("name the zone with --zone, or use a token with the scope zones:read")
-        })
-    }
-}
-
 fn read_body(named: String) -> Result<Vec<u8>, Failure> {
     let unreadable = |error: &std::io::Error| {
         Failure::new(Exit::Usage, format!("the body `{}` can't be read", named.escape_debug())).caused_by(error)
@@ -146,6 +88,3 @@ fn read_body(named: String) -> Result<Vec<u8>, Failure> {
         None => Ok(named.into_bytes()),
     }
 }
-
-/// Where the embedded zone listens when nothing else is configured.
-const USUAL_URL: &str = "http://127.0.0.1:7980";

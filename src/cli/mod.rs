@@ -13,6 +13,7 @@ use crate::os::Paths;
 use crate::os::SystemClock;
 
 mod agent;
+mod api;
 pub mod audit;
 mod auth;
 pub mod ca;
@@ -30,6 +31,7 @@ mod run;
 mod since;
 mod table;
 mod token;
+mod token_place;
 mod version;
 mod zone;
 

@@ -1,8 +1,7 @@
 //! `valetkey token`: API tokens for programs that call a zone's management API.
 //!
 //! Whoever may open the zone's database may make them: the file is its owner's alone, and so is a password to PostgreSQL.
-
-use std::sync::Arc;
+//! A zone elsewhere makes them for whoever holds a token that may.
 
 use clap::Args;
 use clap::Subcommand;
@@ -11,17 +10,18 @@ use crate::cli::Exit;
 use crate::cli::Failure;
 use crate::cli::Output;
 use crate::cli::Surroundings;
+use crate::cli::token_place::TokenPlace;
 use crate::cli::zone::DatabaseArgs;
 use crate::model::Clock as _;
 use crate::model::Timestamp;
 use crate::os::SystemClock;
-use crate::zone::ApiTokens;
-use crate::zone::Database;
 use crate::zone::ListedToken;
 use crate::zone::NewToken;
-use crate::zone::TokenFailed;
 
 /// API tokens for a zone's management API: made, listed, revoked, rotated.
+///
+/// In the database of a zone of yours; or, where `VALETKEY_API_URL` and `VALETKEY_API_TOKEN` are set and no database is
+/// named, at that zone, which makes no token that may do more than the one that asks.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct TokenArgs {
     #[command(subcommand)]
@@ -75,36 +75,25 @@ pub(in crate::cli) async fn run(
     surroundings: &Surroundings,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let database = args.database.find(surroundings)?;
-    if let Database::Sqlite(file) = &database
-        && !file.exists()
-    {
-        return Err(Failure::new(Exit::Refused, format!("there is no zone at `{}`", file.display()))
-            .hint("start it once: valetkey run, or valetkey zone serve; or name it with --database"));
-    }
-    let clock = Arc::new(SystemClock::new());
-    let tokens =
-        ApiTokens::open(&database, Arc::clone(&clock) as Arc<_>).await.map_err(|error| failed(&error.into()))?;
-    let outcome = carry_out(args.command, &tokens, clock.now(), output).await;
-    tokens.close().await;
+    let place = TokenPlace::find(&args.database, surroundings, output).await?;
+    let outcome = carry_out(args.command, &place, SystemClock::new().now(), output).await;
+    place.close().await;
     outcome
 }
 
 async fn carry_out(
     command: TokenCommand,
-    tokens: &ApiTokens,
+    place: &TokenPlace,
     now: Timestamp,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
     match command {
         TokenCommand::Create { name, scope, expires, json } => {
             let expires = expires.map(|text| moment(&text, now)).transpose()?;
-            let made = tokens.create(&name, &scope, expires).await.map_err(|error| failed(&error))?;
-            show(&made, json, output);
+            show(&place.create(&name, &scope, expires).await?, json, output);
         }
         TokenCommand::List { json } => {
-            let listed = tokens.list().await.map_err(|error| failed(&error))?;
-            for token in &listed {
+            for token in &place.list().await? {
                 match json {
                     true => output.data(serde_json::json!(token)),
                     false => output.data(line(token)),
@@ -112,13 +101,10 @@ async fn carry_out(
             }
         }
         TokenCommand::Revoke { id } => {
-            tokens.revoke(&id).await.map_err(|error| failed(&error))?;
+            place.revoke(&id).await?;
             output.talk(format_args!("{id} is revoked"));
         }
-        TokenCommand::Rotate { id, json } => {
-            let made = tokens.rotate(&id).await.map_err(|error| failed(&error))?;
-            show(&made, json, output);
-        }
+        TokenCommand::Rotate { id, json } => show(&place.rotate(&id).await?, json, output),
     }
     Ok(Exit::Done)
 }
@@ -155,14 +141,6 @@ fn moment(text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
     match std::time::Duration::try_from(span) {
         Ok(span) if !span.is_zero() => Ok(now.after(span)),
         _ => Err(wrong()),
-    }
-}
-
-fn failed(error: &TokenFailed) -> Failure {
-    let failure = Failure::new(Exit::Refused, error.to_string()).caused_by_source_of(error);
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
     }
 }
 

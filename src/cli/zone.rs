@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use clap::Args;
 use clap::Subcommand;
 use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tokio_util::sync::CancellationToken;
@@ -17,11 +19,15 @@ use crate::cli::LogFormat;
 use crate::cli::Output;
 use crate::cli::Surroundings;
 use crate::http::Client;
+use crate::http::Dial;
 use crate::limits;
+use crate::model::Authority;
 use crate::model::UserName;
 use crate::os;
 use crate::os::SystemClock;
 use crate::tls;
+use crate::upstream::Dialer;
+use crate::upstream::Reach;
 use crate::zone::Database;
 use crate::zone::Registration;
 use crate::zone::Rules;
@@ -61,6 +67,10 @@ struct ServeArgs {
     /// Who administers it first; you without this.
     #[arg(long, value_name = "NAME")]
     owner: Option<String>,
+    /// Also fetch key sets from this machine and private networks. Whoever registers a client names an address that the
+    /// zone asks: without this, only the public internet is asked.
+    #[arg(long)]
+    allow_private_fetch: bool,
     /// How log lines look.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -76,6 +86,11 @@ pub(in crate::cli) struct DatabaseArgs {
 }
 
 impl DatabaseArgs {
+    /// Whether one was named on the command line.
+    pub(in crate::cli) fn is_named(&self) -> bool {
+        self.database.is_some()
+    }
+
     /// The one that was named, or the usual one.
     pub(in crate::cli) fn find(&self, surroundings: &Surroundings) -> Result<Database, Failure> {
         let named = self.database.as_deref().or_else(|| surroundings.environment.text("VALETKEY_ZONE_DATABASE"));
@@ -113,7 +128,9 @@ async fn serve(args: ServeArgs, surroundings: &Surroundings, output: &mut Output
     let roots = tls::platform_roots(None);
     let tls = tls::client_config(&roots, &[], &[b"http/1.1"])
         .map_err(|error| Failure::new(Exit::Refused, "TLS can't be used").caused_by(&error))?;
-    let outbound = Client::new(tls, limits::OUTBOUND_TIMEOUT, limits::OUTBOUND_ANSWER_BYTES_MAX);
+    let reach = if args.allow_private_fetch { Reach::Any } else { Reach::Public };
+    let outbound = Client::new(tls, limits::OUTBOUND_TIMEOUT, limits::OUTBOUND_ANSWER_BYTES_MAX)
+        .through(Arc::new(Fetch { dialer: Dialer::new(None), reach }));
     // A team's zone: any client may come, and gets nothing but what a person allows it.
     let rules = Rules { registration: Registration::Open, outbound: Some(outbound), ..Rules::default() };
     let settings = Settings { database, sealing_key, issuer, owner, resources: Vec::new(), clock, rules };
@@ -135,6 +152,22 @@ async fn serve(args: ServeArgs, surroundings: &Surroundings, output: &mut Output
     Ok(Exit::Done)
 }
 
+/// How the zone reaches what others named: by the same rules as the daemon's tunnels. A name is resolved once, and the
+/// address that was checked is the one that is dialled.
+struct Fetch {
+    dialer: Dialer,
+    reach: Reach,
+}
+
+impl Dial for Fetch {
+    fn dial<'a>(
+        &'a self,
+        authority: &'a Authority,
+    ) -> Pin<Box<dyn Future<Output = std::io::Result<TcpStream>> + Send + 'a>> {
+        Box::pin(async move { self.dialer.dial(authority, self.reach).await.map_err(std::io::Error::other) })
+    }
+}
+
 async fn asked_to_stop() {
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
@@ -143,5 +176,24 @@ async fn asked_to_stop() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_others_name_is_asked_on_the_public_internet_only() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let fetch = |reach| Fetch { dialer: Dialer::new(None), reach };
+        for host in ["127.0.0.1", "localhost", "10.0.0.1", "169.254.169.254", "[::1]", "[fd00:ec2::254]"] {
+            let authority = Authority::parse(&format!("{host}:{port}")).unwrap();
+            let refused = fetch(Reach::Public).dial(&authority).await.unwrap_err();
+            assert!(refused.to_string().contains("private"), "{host}: {refused}");
+        }
+        let here = Authority::parse(&format!("localhost:{port}")).unwrap();
+        assert!(fetch(Reach::Any).dial(&here).await.is_ok());
     }
 }

@@ -35,14 +35,29 @@ pub struct Jwk {
 }
 
 impl Jwk {
-    pub(super) fn rsa(kid: String, n: String, e: String) -> Self {
+    /// One without a name, for RS256.
+    pub(super) fn rsa(n: String, e: String) -> Self {
+        Self { n: Some(n), e: Some(e), ..Self::for_signatures("RSA", "RS256") }
+    }
+
+    /// One without a name, for ES256.
+    pub(super) fn p256(x: String, y: String) -> Self {
+        Self { crv: Some("P-256".to_owned()), x: Some(x), y: Some(y), ..Self::for_signatures("EC", "ES256") }
+    }
+
+    /// Gives it a name.
+    pub(super) fn name(&mut self, kid: String) {
+        self.kid = Some(kid);
+    }
+
+    fn for_signatures(kty: &str, alg: &str) -> Self {
         Self {
-            kty: "RSA".to_owned(),
+            kty: kty.to_owned(),
             usage: Some("sig".to_owned()),
-            alg: Some("RS256".to_owned()),
-            kid: Some(kid),
-            n: Some(n),
-            e: Some(e),
+            alg: Some(alg.to_owned()),
+            kid: None,
+            n: None,
+            e: None,
             crv: None,
             x: None,
             y: None,

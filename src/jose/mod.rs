@@ -16,6 +16,7 @@ pub use key_set::Jwks;
 pub use key_set::KeySet;
 pub use proof::Proof;
 pub use proof::hash_of;
+pub use signing_key::Algorithm;
 pub use signing_key::KeyNotUsable;
 pub use signing_key::NotSigned;
 pub use signing_key::SigningKey;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::jose::Algorithm;
 use crate::jose::NotSigned;
 use crate::jose::Refused;
 use crate::jose::Verifier;
@@ -215,7 +216,7 @@ impl Issuer {
             cnf: key.map(|jkt| Confirmation { jkt }),
             ..self.claims(client)
         };
-        self.sign(claims, ZONE_SESSION_TOKEN_LIFETIME, scopes, client)
+        self.sign(claims, Algorithm::Rs256, ZONE_SESSION_TOKEN_LIFETIME, scopes, client)
     }
 
     /// An access token for a resource.
@@ -239,7 +240,7 @@ impl Issuer {
                 ..claims
             },
         };
-        self.sign(claims, resource.lifetime, scopes, client)
+        self.sign(claims, resource.signing, resource.lifetime, scopes, client)
     }
 
     /// Who signed in, told to the client (OpenID Connect Core §2).
@@ -278,6 +279,7 @@ impl Issuer {
             aud: "",
             client_id: &client.client_id,
             client_name: &client.name,
+            keycard_app_id: client.id.as_str(),
             preferred_username: None,
             scope: None,
             sid: None,
@@ -294,6 +296,7 @@ impl Issuer {
     fn sign(
         &self,
         mut claims: Claims<'_>,
+        algorithm: Algorithm,
         lifetime: Duration,
         scopes: Scopes,
         client: &Application,
@@ -303,7 +306,7 @@ impl Issuer {
         claims.exp = now.after(lifetime).as_seconds();
         claims.jti = token_id(now);
         claims.scope = (!scopes.is_empty()).then(|| scopes.to_string());
-        let token = self.keyring.keys().signing().sign(ACCESS_TOKEN, &claims)?;
+        let token = self.keyring.keys().signing_with(algorithm).sign(ACCESS_TOKEN, &claims)?;
         tracing::info!(
             client = client.id.as_str(),
             client_name = client.name,
@@ -320,6 +323,9 @@ impl Issuer {
 }
 
 /// RFC 9068 §2.2, and what makes a token readable to people: `preferred_username`, `client_name`, `act.name`.
+///
+/// `client_id` is the credential that was shown, which an application has several of and changes; `keycard_app_id` is
+/// the application itself, under the name by which the guards of protected APIs look for it.
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
@@ -328,6 +334,7 @@ struct Claims<'a> {
     aud: &'a str,
     client_id: &'a str,
     client_name: &'a str,
+    keycard_app_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     preferred_username: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

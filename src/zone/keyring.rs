@@ -1,4 +1,4 @@
-//! The signing keys: one that signs, and those before it that may still be asked for.
+//! The signing keys: one that signs for each algorithm, and those before them that may still be asked for.
 //!
 //! They are in the database, so that every replica signs with the same one, and the private half is sealed (see
 //! `seal`), so that a copy of the database can't sign. A retired key's private half is gone.
@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+use crate::jose::Algorithm;
 use crate::jose::Jwk;
 use crate::jose::Jwks;
 use crate::jose::KeyNotUsable;
@@ -41,7 +42,8 @@ pub(in crate::zone) struct Keyring {
 
 /// One moment's keys.
 pub(in crate::zone) struct Keys {
-    signing: Arc<SigningKey>,
+    rsa: Arc<SigningKey>,
+    ec: Arc<SigningKey>,
     retired: Vec<(Jwk, Timestamp)>,
     verifying: KeySet,
 }
@@ -74,7 +76,7 @@ impl KeyringFailed {
 }
 
 impl Keyring {
-    /// Reads the keys of the store's zone. On first start the signing key is made, or taken over from `earlier`: the
+    /// Reads the keys of the store's zone. On first start they are made, or the RSA key is taken over from `earlier`: the
     /// file beside a personal zone's database where an earlier version kept it.
     pub(in crate::zone) async fn open(
         seal: Arc<Seal>,
@@ -82,10 +84,14 @@ impl Keyring {
         store: &Store,
         now: Timestamp,
     ) -> Result<Self, KeyringFailed> {
-        if store.current_key().await?.is_none() {
+        for algorithm in Algorithm::ALL {
+            if store.current_key(algorithm).await?.is_some() {
+                continue;
+            }
+            let earlier = earlier.filter(|_| algorithm == Algorithm::Rs256);
             let made = match earlier.map(take_over).transpose()?.flatten() {
                 Some(key) => key,
-                None => generate().await?,
+                None => generate(algorithm).await?,
             };
             // Overtaken by another replica's first start: then there is a key, and it is the one.
             let _ = succeed(&seal, store, None, &made, now).await?;
@@ -111,13 +117,16 @@ impl Keyring {
         Ok(keys)
     }
 
-    /// Makes a new key and signs with it from now on. A verifier that does not know it yet fetches the JWKS again.
+    /// Makes new keys and signs with them from now on. A verifier that does not know them yet fetches the JWKS again.
     pub(in crate::zone) async fn rotate(&self, store: &Store, now: Timestamp) -> Result<(), KeyringFailed> {
         let _turn = self.rotation.acquire().await.map_err(|_| KeyringFailed::Generation)?;
-        let made = generate().await?;
-        let predecessor = self.refresh(store, now).await?;
-        if succeed(&self.seal, store, Some(predecessor.signing.kid()), &made, now).await? == Succession::Overtaken {
-            tracing::info!("another replica rotated the signing key at the same moment");
+        for algorithm in Algorithm::ALL {
+            let made = generate(algorithm).await?;
+            let predecessors = self.refresh(store, now).await?;
+            let predecessor = predecessors.signing_with(algorithm).kid();
+            if succeed(&self.seal, store, Some(predecessor), &made, now).await? == Succession::Overtaken {
+                tracing::info!("another replica rotated the signing key at the same moment");
+            }
         }
         self.refresh(store, now).await?;
         Ok(())
@@ -125,15 +134,23 @@ impl Keyring {
 }
 
 impl Keys {
-    fn new(signing: Arc<SigningKey>, retired: Vec<(Jwk, Timestamp)>) -> Self {
-        let public = std::iter::once(signing.public()).chain(retired.iter().map(|(key, _)| key));
+    fn new(rsa: Arc<SigningKey>, ec: Arc<SigningKey>, retired: Vec<(Jwk, Timestamp)>) -> Self {
+        let public = [rsa.public(), ec.public()].into_iter().chain(retired.iter().map(|(key, _)| key));
         let verifying = KeySet::from_jwks(&Jwks::of(public));
-        Self { signing, retired, verifying }
+        Self { rsa, ec, retired, verifying }
     }
 
-    /// The one that signs.
+    /// The one that signs what every client must be able to verify.
     pub(in crate::zone) fn signing(&self) -> &SigningKey {
-        &self.signing
+        &self.rsa
+    }
+
+    /// The one that signs so.
+    pub(in crate::zone) fn signing_with(&self, algorithm: Algorithm) -> &Arc<SigningKey> {
+        match algorithm {
+            Algorithm::Rs256 => &self.rsa,
+            Algorithm::Es256 => &self.ec,
+        }
     }
 
     /// All that may verify a token of this zone.
@@ -143,22 +160,31 @@ impl Keys {
 
     /// What the JWKS shows at this moment.
     pub(in crate::zone) fn jwks(&self, now: Timestamp) -> Jwks {
-        let current = self.signing.public();
-        let alive = self.retired.iter().filter(|(key, dies_at)| *dies_at > now && key.kid() != current.kid());
-        Jwks::of(std::iter::once(current).chain(alive.map(|(key, _)| key)))
+        let current = [self.rsa.public(), self.ec.public()];
+        let is_current = |key: &Jwk| current.iter().any(|current| current.kid() == key.kid());
+        let alive = self.retired.iter().filter(|(key, dies_at)| *dies_at > now && !is_current(key));
+        Jwks::of(current.into_iter().chain(alive.map(|(key, _)| key)))
     }
 }
 
 async fn read(seal: &Seal, store: &Store, known: Option<&Keys>, now: Timestamp) -> Result<Keys, KeyringFailed> {
-    let CurrentKey { kid, sealed } = store.current_key().await?.ok_or(KeyringFailed::Generation)?;
-    let signing = match known.filter(|known| known.signing.kid() == kid) {
-        Some(known) => Arc::clone(&known.signing),
-        None => {
-            let der = seal.unseal(&row(&kid), &sealed)?;
-            Arc::new(SigningKey::from_pkcs8(&der).map_err(KeyringFailed::Content)?)
-        }
-    };
-    Ok(Keys::new(signing, store.retired_keys(now).await?))
+    let rsa = read_one(seal, store, known, Algorithm::Rs256).await?;
+    let ec = read_one(seal, store, known, Algorithm::Es256).await?;
+    Ok(Keys::new(rsa, ec, store.retired_keys(now).await?))
+}
+
+async fn read_one(
+    seal: &Seal,
+    store: &Store,
+    known: Option<&Keys>,
+    algorithm: Algorithm,
+) -> Result<Arc<SigningKey>, KeyringFailed> {
+    let CurrentKey { kid, sealed } = store.current_key(algorithm).await?.ok_or(KeyringFailed::Generation)?;
+    if let Some(known) = known.map(|known| known.signing_with(algorithm)).filter(|known| known.kid() == kid) {
+        return Ok(Arc::clone(known));
+    }
+    let key = SigningKey::from_pkcs8(&seal.unseal(&row(&kid), &sealed)?).map_err(KeyringFailed::Content)?;
+    Ok(Arc::new(key))
 }
 
 async fn succeed(
@@ -171,7 +197,7 @@ async fn succeed(
     let der = key.to_pkcs8().map_err(|_| KeyringFailed::Generation)?;
     let sealed = seal.seal(&row(key.kid()), &der)?;
     let dies_at = now.after(ZONE_TOKEN_LIFETIME_MAX).after(JWT_LEEWAY);
-    Ok(store.succeed_key(predecessor, key.public(), &sealed, dies_at, now).await?)
+    Ok(store.succeed_key(predecessor, key.algorithm(), key.public(), &sealed, dies_at, now).await?)
 }
 
 fn row(kid: &str) -> String {
@@ -179,8 +205,8 @@ fn row(kid: &str) -> String {
 }
 
 /// Off the runtime's threads: finding two primes takes a while.
-async fn generate() -> Result<SigningKey, KeyringFailed> {
-    let made = spawn_blocking(SigningKey::generate).await;
+async fn generate(algorithm: Algorithm) -> Result<SigningKey, KeyringFailed> {
+    let made = spawn_blocking(move || SigningKey::generate_for(algorithm)).await;
     made.map_err(|_| KeyringFailed::Generation)?.map_err(|_| KeyringFailed::Generation)
 }
 

@@ -48,6 +48,7 @@ pub use self::tokens::ApiTokens;
 pub use self::tokens::ListedToken;
 pub use self::tokens::NewToken;
 pub use self::tokens::TokenFailed;
+pub use self::tokens::TokenStatus;
 pub use self::zone::DeclaredResource;
 pub use self::zone::Error;
 pub use self::zone::OWN_CLIENT;

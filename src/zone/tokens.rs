@@ -1,7 +1,10 @@
-//! API tokens as an operator holds them: whoever may open the database may make them.
+//! API tokens as an operator holds them: whoever may open the database may make them. The management API makes them by
+//! the same rules, and by some more of its own.
 
+use std::fmt;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::Clock;
@@ -14,10 +17,11 @@ use crate::zone::store::Database;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 
-/// The API tokens of the organisation that a database was made with.
+/// The API tokens of an organisation; for an operator, of the one that the database was made with.
 pub struct ApiTokens {
     store: Store,
     clock: Arc<dyn Clock>,
+    organization: String,
 }
 
 /// A token that was just made. The secret is shown this once.
@@ -30,7 +34,7 @@ pub struct NewToken {
 }
 
 /// A token, as a list shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ListedToken {
     /// What it is called by.
     pub id: String,
@@ -40,14 +44,36 @@ pub struct ListedToken {
     pub hint: String,
     /// What it may do.
     pub scopes: Vec<String>,
-    /// `active`, `expired` or `revoked`.
-    pub status: &'static str,
+    /// Whether it is good for anything.
+    pub status: TokenStatus,
     /// Since when.
     pub created_at: Timestamp,
     /// Until when, if not for ever.
     pub expires_at: Option<Timestamp>,
     /// To the minute.
     pub last_used_at: Option<Timestamp>,
+}
+
+/// Whether a token is good for anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenStatus {
+    /// It is.
+    Active,
+    /// Its end has come.
+    Expired,
+    /// It was put out of use.
+    Revoked,
+}
+
+impl fmt::Display for TokenStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        })
+    }
 }
 
 /// Why there is no token.
@@ -86,11 +112,13 @@ impl ApiTokens {
     /// When the database can't be opened.
     pub async fn open(database: &Database, clock: Arc<dyn Clock>) -> Result<Self, StoreFailed> {
         let store = Store::open(database, clock.now()).await?;
-        Ok(Self { store, clock })
+        let organization = store.home_organization().await?;
+        Ok(Self { store, clock, organization })
     }
 
-    pub(in crate::zone) fn of(store: &Store, clock: &Arc<dyn Clock>) -> Self {
-        Self { store: store.clone(), clock: Arc::clone(clock) }
+    /// Those of one organisation.
+    pub(in crate::zone) fn of(store: &Store, clock: &Arc<dyn Clock>, organization: String) -> Self {
+        Self { store: store.clone(), clock: Arc::clone(clock), organization }
     }
 
     /// A new one.
@@ -114,7 +142,7 @@ impl ApiTokens {
         }
         let ApiToken { secret, hash, hint } = api_token::generate();
         let (scopes, now) = (scopes.join(" "), self.clock.now());
-        let id = self.store.add_api_token(&hash, &hint, name, &scopes, expires_at, now).await?;
+        let id = self.store.add_api_token(&self.organization, &hash, &hint, name, &scopes, expires_at, now).await?;
         Ok(NewToken { id, secret })
     }
 
@@ -124,7 +152,7 @@ impl ApiTokens {
     /// When the database fails.
     pub async fn list(&self) -> Result<Vec<ListedToken>, TokenFailed> {
         let now = self.clock.now();
-        Ok(self.store.api_tokens().await?.into_iter().map(|row| listed(row, now)).collect())
+        Ok(self.store.api_tokens(&self.organization).await?.into_iter().map(|row| ListedToken::of(row, now)).collect())
     }
 
     /// Puts one out of use, for good.
@@ -132,7 +160,7 @@ impl ApiTokens {
     /// # Errors
     /// When there is no such active token, or the database fails.
     pub async fn revoke(&self, id: &str) -> Result<(), TokenFailed> {
-        match self.store.revoke_api_token(id, self.clock.now()).await? {
+        match self.store.revoke_api_token(&self.organization, id, self.clock.now()).await? {
             true => Ok(()),
             false => Err(TokenFailed::Missing(id.escape_debug().to_string())),
         }
@@ -144,7 +172,7 @@ impl ApiTokens {
     /// When there is no such active token, or the database fails.
     pub async fn rotate(&self, id: &str) -> Result<NewToken, TokenFailed> {
         let ApiToken { secret, hash, hint } = api_token::generate();
-        match self.store.rotate_api_token(id, &hash, &hint, self.clock.now()).await? {
+        match self.store.rotate_api_token(&self.organization, id, &hash, &hint, self.clock.now()).await? {
             Some(id) => Ok(NewToken { id, secret }),
             None => Err(TokenFailed::Missing(id.escape_debug().to_string())),
         }
@@ -156,21 +184,23 @@ impl ApiTokens {
     }
 }
 
-fn listed(row: ApiTokenRow, now: Timestamp) -> ListedToken {
-    let status = match (row.revoked_at, row.expires_at) {
-        (Some(_), _) => "revoked",
-        (None, Some(expires_at)) if expires_at <= now.as_millis() => "expired",
-        (None, _) => "active",
-    };
-    ListedToken {
-        id: row.id,
-        name: row.name,
-        hint: row.hint,
-        scopes: row.scopes.split(' ').map(str::to_owned).collect(),
-        status,
-        created_at: Timestamp::from_millis(row.created_at),
-        expires_at: row.expires_at.map(Timestamp::from_millis),
-        last_used_at: row.last_used_at.map(Timestamp::from_millis),
+impl ListedToken {
+    pub(in crate::zone) fn of(row: ApiTokenRow, now: Timestamp) -> Self {
+        let status = match (row.revoked_at, row.expires_at) {
+            (Some(_), _) => TokenStatus::Revoked,
+            (None, Some(expires_at)) if expires_at <= now.as_millis() => TokenStatus::Expired,
+            (None, _) => TokenStatus::Active,
+        };
+        Self {
+            id: row.id,
+            name: row.name,
+            hint: row.hint,
+            scopes: row.scopes.split(' ').map(str::to_owned).collect(),
+            status,
+            created_at: Timestamp::from_millis(row.created_at),
+            expires_at: row.expires_at.map(Timestamp::from_millis),
+            last_used_at: row.last_used_at.map(Timestamp::from_millis),
+        }
     }
 }
 

@@ -219,9 +219,10 @@ impl Zone {
         Ok(SignIn { client_id: client.id.to_string(), client_secret, refresh_token, registration_token })
     }
 
-    /// The API tokens of the zone's organisation.
-    pub fn api_tokens(&self) -> ApiTokens {
-        ApiTokens::of(&self.issuer.store, &self.issuer.clock)
+    /// The API tokens of the organisation that the database was made with.
+    pub async fn api_tokens(&self) -> Result<ApiTokens, Error> {
+        let Issuer { store, clock, .. } = &*self.issuer;
+        Ok(ApiTokens::of(store, clock, store.home_organization().await?))
     }
 
     /// Signs with a new key from now on. The old key stays in the JWKS until its last token is dead.

@@ -28,6 +28,7 @@ mod page;
 mod pages;
 mod readme;
 mod refusals;
+mod sdk;
 mod signing_in;
 mod tidy;
 mod world;

@@ -182,7 +182,7 @@ impl World {
     }
 }
 
-async fn open_browser(folder: &std::path::Path) -> (Child, Browser) {
+pub(crate) async fn open_browser(folder: &std::path::Path) -> (Child, Browser) {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")
         .stdin(Stdio::null())

@@ -59,7 +59,7 @@ const DOORS: &[(&str, &[&str])] = &[
 const EXPOSE: &[&str] = &[
     "agent/held.rs",
     "agent/registry.rs",
-    "cli/agent.rs",
+    "cli/api.rs",
     "cli/auth/flows.rs",
     "cli/auth/wallet.rs",
     "cli/run.rs",
@@ -79,6 +79,7 @@ const EXPOSE: &[&str] = &[
     "os/keychain.rs",
     "upstream/rewrite.rs",
     "upstream/via.rs",
+    "zone/management/api_tokens.rs",
     "zone/management/credentials.rs",
     "zone/management/invitations.rs",
     "zone/management/secrets.rs",

@@ -13,6 +13,8 @@ use std::process::Command;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -32,9 +34,13 @@ struct Alone {
 
 impl Alone {
     fn start(database: &str) -> Self {
+        Self::start_with(database, &[])
+    }
+
+    fn start_with(database: &str, flags: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let database = database.replace("{home}", home.path().to_str().unwrap());
-        let (child, address) = spawn(home.path(), &database);
+        let (child, address) = spawn(home.path(), &database, flags);
         Self { home, database, child, address }
     }
 
@@ -62,9 +68,10 @@ fn command(home: &Path, database: &str) -> Command {
     command
 }
 
-fn spawn(home: &Path, database: &str) -> (Child, String) {
+fn spawn(home: &Path, database: &str, flags: &[&str]) -> (Child, String) {
     let mut child = command(home, database)
         .args(["zone", "serve", "--listen", "127.0.0.1:0", "--owner", "ada"])
+        .args(flags)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -102,16 +109,19 @@ fn ask(address: &str, host: &str, token: &str, method: &str, path: &str, body: O
 }
 
 /// An empty schema of the tests' PostgreSQL.
-fn postgres() -> String {
+pub(crate) fn postgres() -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres");
     let said = Command::new(script).output().unwrap();
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
     let url = String::from_utf8(said.stdout).unwrap();
-    let schema = format!("it_{}_{:x}", std::process::id(), &raw const url as usize);
+    let schema = format!("it_{}_{}", std::process::id(), SCHEMAS.fetch_add(1, Ordering::SeqCst));
     let made = Command::new("psql").args([&url, "-qc", &format!("CREATE SCHEMA {schema}")]).status().unwrap();
     assert!(made.success());
     format!("{url}?options[search_path]={schema}")
 }
+
+/// How many were made by this process.
+static SCHEMAS: AtomicU32 = AtomicU32::new(0);
 
 /// Carries connections to a server, until it is told to cut them.
 struct Cable {
@@ -192,6 +202,130 @@ fn a_zone_alone_is_managed_with_a_token(database: &str) {
     assert_eq!(alone.ask(&rotated, "GET", "/zones", None).0, 200);
 }
 
+/// `valetkey token` against a zone elsewhere: it has a database's URL and password nowhere.
+fn tokens_are_made_over_http(database: &str) {
+    let alone = Alone::start(database);
+    let token = |with: &str, arguments: &[&str]| {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_valetkey"));
+        command.env_clear().env("HOME", elsewhere.path()).env("VALETKEY_HOME", elsewhere.path());
+        command.env("VALETKEY_API_URL", format!("http://{}", alone.address)).env("VALETKEY_API_TOKEN", with);
+        let output = command.arg("token").args(arguments).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap().trim().to_owned(), stderr)
+    };
+    let make = |with: &str, scopes: &str, more: &[&str]| {
+        let arguments = [&["create", "--name", "made", "--scope", scopes], more].concat();
+        token(with, &arguments)
+    };
+    let first = ["token", "create", "--name", "ops", "--scope", "api-tokens:write,zones:read", "--expires", "2d"];
+    let first = alone.valetkey(&first);
+    let (code, made, _) = make(&first, "zones:read", &["--expires", "1d"]);
+    assert_eq!(code, 0);
+    assert!(made.starts_with("vk_live_"), "{made}");
+    assert_eq!(alone.ask(&made, "GET", "/zones", None).0, 200);
+    // Neither more than it has itself, nor for longer, nor without the scope to make any.
+    for (with, scopes, more) in [
+        (&first, "admin", ["--expires", "1d"].as_slice()),
+        (&first, "zones:write", &["--expires", "1d"]),
+        (&first, "*:read", &["--expires", "1d"]),
+        (&first, "zones:read", &["--expires", "3d"]),
+        (&first, "zones:read", &[]),
+        (&made, "zones:read", &["--expires", "1h"]),
+    ] {
+        let (code, stdout, stderr) = make(with, scopes, more);
+        assert_eq!((code, stdout.as_str()), (1, ""), "{scopes} {more:?}");
+        assert!(stderr.contains("403"), "{stderr}");
+    }
+    let admin = alone.valetkey(&["token", "create", "--name", "root", "--scope", "admin"]);
+    let (_, listed, _) = token(&first, &["list", "--json"]);
+    let listed: Vec<Value> = listed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<&str> = listed.iter().map(|token| token["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["ops", "made", "root"]);
+    assert!(listed.iter().all(|token| token["status"] == "active" && token.get("token").is_none()), "{listed:?}");
+    let id = |at: usize| listed[at]["id"].as_str().unwrap();
+    // To rotate a stronger one would be to hold it.
+    assert_eq!(token(&first, &["rotate", "--id", id(2)]).0, 1);
+    let (code, successor, _) = token(&first, &["rotate", "--id", id(1)]);
+    assert_eq!(code, 0);
+    assert_eq!(alone.ask(&made, "GET", "/zones", None).0, 401);
+    assert_eq!(alone.ask(&successor, "GET", "/zones", None).0, 200);
+    assert_eq!(token(&admin, &["revoke", "--token-id", id(0)]).0, 0);
+    assert_eq!(token(&admin, &["revoke", "--token-id", id(0)]).0, 1);
+    assert_eq!(token(&first, &["list"]).0, 77);
+    let (_, table, _) = token(&admin, &["list"]);
+    assert!(table.lines().next().unwrap().contains("revoked"), "{table}");
+    let problem =
+        alone.ask(&admin, "POST", "/organizations/own/api-tokens", Some(json!({"name": "", "scopes": ["x"]})));
+    assert_eq!((problem.0, problem.2["code"].as_str()), (400, Some("bad_request")));
+}
+
+#[test]
+fn tokens_are_made_over_http_on_a_file() {
+    tokens_are_made_over_http("{home}/team.db");
+}
+
+#[test]
+fn tokens_are_made_over_http_on_postgresql() {
+    tokens_are_made_over_http(&postgres());
+}
+
+/// A listener on this machine that answers with a client's keys, and tells whether anybody asked.
+fn keys_of(key: &valetkey::jose::SigningKey) -> (String, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/keys", listener.local_addr().unwrap());
+    let (asked, body) = (Arc::new(AtomicU32::new(0)), json!({ "keys": [key.public()] }).to_string());
+    let counted = Arc::clone(&asked);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let _ = stream.read(&mut [0; 4096]);
+            let length = body.len();
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}");
+        }
+    });
+    (address, asked)
+}
+
+#[test]
+fn a_client_sends_the_zone_to_no_address_of_this_machine_unless_it_was_allowed() {
+    let key = valetkey::jose::SigningKey::generate().unwrap();
+    for (flags, expected, asked_for) in [([].as_slice(), 401, 0), (&["--allow-private-fetch"], 400, 1)] {
+        let alone = Alone::start_with("{home}/team.db", flags);
+        let (keys, asked) = keys_of(&key);
+        let token = alone.valetkey(&["token", "create", "--name", "ci", "--scope", "admin"]);
+        let zone = alone.ask(&token, "GET", "/zones", None).2["items"][0]["id"].as_str().unwrap().to_owned();
+        let app = json!({"name": "a", "identifier": "https://a.example"});
+        let app = alone.ask(&token, "POST", &format!("/zones/{zone}/applications"), Some(app)).2;
+        let credential =
+            json!({"type": "public-key", "application_id": app["id"], "identifier": "own-key", "jwks_uri": keys});
+        let path = format!("/zones/{zone}/application-credentials");
+        assert_eq!(alone.ask(&token, "POST", &path, Some(credential)).0, 200);
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let claims = json!({"iss": "own-key", "sub": "own-key", "aud": format!("http://{}", alone.address),
+            "jti": "1", "iat": now, "exp": now + 60});
+        let assertion = key.sign("JWT", &claims).unwrap();
+        let form = format!(
+            "grant_type=client_credentials&resource=https%3A%2F%2Fnowhere.example&client_assertion={}\
+             &client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer",
+            assertion.expose_str().unwrap()
+        );
+        let mut stream = TcpStream::connect(&alone.address).unwrap();
+        write!(
+            stream,
+            "POST /oauth/2/token HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{form}",
+            alone.address,
+            form.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {expected} ")), "{flags:?}: {answer}");
+        assert_eq!(asked.load(Ordering::SeqCst), asked_for, "{flags:?}");
+    }
+}
+
 #[test]
 fn a_zone_alone_on_a_file_is_managed_with_a_token() {
     a_zone_alone_is_managed_with_a_token("{home}/team.db");
@@ -237,7 +371,7 @@ fn what_was_written_survives_a_kill() {
         alone.child.kill().unwrap();
         alone.child.wait().unwrap();
         let made = writer.join().unwrap();
-        (alone.child, alone.address) = spawn(alone.home.path(), &alone.database);
+        (alone.child, alone.address) = spawn(alone.home.path(), &alone.database, &[]);
         let path = format!("{apps}?query[identifier]=a{round}-&expand[]=total_count&limit=1");
         let (status, _, found) = alone.ask(&token, "GET", &path, None);
         assert_eq!(status, 200, "{found}");

@@ -23,7 +23,7 @@ use crate::zone::store::Conditions;
 #[derive(Clone, Debug)]
 pub(super) enum Caller {
     /// A program with an API token: all of its organisation's zones, as far as its scopes go.
-    Token { id: String, organization: String, scopes: Vec<String> },
+    Token { id: String, organization: String, scopes: Vec<String>, expires_at: Option<Timestamp> },
     /// A service account: all of its organisation's zones.
     ServiceAccount { id: String, organization: String },
     /// A person.
@@ -105,6 +105,14 @@ impl Caller {
                     _ => None,
                 }))
             }
+        }
+    }
+
+    /// The organisation that the caller belongs to; of a person's several, the one that the database was made with.
+    pub(super) async fn organization(&self, issuer: &Issuer) -> Result<String, Refused> {
+        match self {
+            Self::Token { organization, .. } | Self::ServiceAccount { organization, .. } => Ok(organization.clone()),
+            Self::User { .. } => Ok(issuer.store.home_organization().await?),
         }
     }
 
@@ -197,7 +205,8 @@ async fn by_api_token(issuer: &Issuer, token: &str) -> Result<Caller, Refused> {
     }
     issuer.store.note_api_token_use(&row.id, row.last_used_at, now).await?;
     let scopes = row.scopes.split(' ').map(str::to_owned).collect();
-    Ok(Caller::Token { id: row.id, organization: row.organization_id, scopes })
+    let expires_at = row.expires_at.map(Timestamp::from_millis);
+    Ok(Caller::Token { id: row.id, organization: row.organization_id, scopes, expires_at })
 }
 
 async fn by_jwt(issuer: &Issuer, token: &str) -> Result<Caller, Refused> {
@@ -249,7 +258,8 @@ mod tests {
     fn scopes_allow_what_they_name_and_no_more() {
         let may = |scopes: &str, collection, access| {
             let scopes = scopes.split(' ').map(str::to_owned).collect();
-            Caller::Token { id: String::new(), organization: String::new(), scopes }.may(collection, access)
+            Caller::Token { id: String::new(), organization: String::new(), scopes, expires_at: None }
+                .may(collection, access)
         };
         assert!(may("applications:read", "applications", Access::Read));
         assert!(!may("applications:read", "applications", Access::Write));

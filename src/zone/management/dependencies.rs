@@ -89,4 +89,4 @@ const TABLES: &str = "dependencies d JOIN resources t ON t.id = d.resource_id";
 
 const COLUMNS: &str = "t.id, t.zone_id, t.owner_type, t.slug, t.identifier, t.name, t.description, \
     t.application_type, t.application_id, t.credential_provider_id, t.prefix, t.credential_lifetime_seconds, \
-    t.scopes, t.metadata, t.created_at, t.updated_at, d.when_accessing";
+    t.access_token_signing_alg, t.scopes, t.metadata, t.created_at, t.updated_at, d.when_accessing";

@@ -54,7 +54,12 @@ impl FromRequestParts<Arc<Issuer>> for InOrganization {
     async fn from_request_parts(parts: &mut Parts, issuer: &Arc<Issuer>) -> Result<Self, Refused> {
         let caller = Caller::from_request_parts(parts, issuer).await?;
         let path = Path::<HashMap<String, String>>::from_request_parts(parts, issuer).await;
-        let Path(path) = path.map_err(|_| Refused::not_found("organization"))?;
+        let Path(mut path) = path.map_err(|_| Refused::not_found("organization"))?;
+        if let Some(named) = path.get_mut("organization_id")
+            && named == OWN
+        {
+            *named = caller.organization(issuer).await?;
+        }
         // No database takes a null in a text.
         let organization = path.get("organization_id").filter(|_| path.values().all(|part| !part.contains('\0')));
         let organization = organization.ok_or_else(|| Refused::not_found("organization"))?;
@@ -66,3 +71,6 @@ impl FromRequestParts<Arc<Issuer>> for InOrganization {
         Ok(Self { issuer: Arc::clone(issuer), caller, role, now: issuer.clock.now(), path })
     }
 }
+
+/// The name of the caller's own organisation, whichever that is: a program that holds only a token need not look it up.
+const OWN: &str = "own";

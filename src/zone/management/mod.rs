@@ -6,6 +6,7 @@
 //! Never: it shows nothing of a zone to whoever has no role in it, not even that the zone exists; it shows no secret a
 //! second time but where a caller asks for that one secret.
 
+mod api_tokens;
 mod applications;
 mod body;
 mod caller;
@@ -81,6 +82,7 @@ pub(in crate::zone) fn router(issuer: Arc<Issuer>) -> Router {
         .merge(members::router())
         .merge(secrets::router())
         .merge(organizations::router())
+        .merge(api_tokens::router())
         .merge(service_accounts::router())
         .merge(service_account_credentials::router())
         .merge(service_account_token::router())

@@ -20,8 +20,9 @@ pub(super) fn permissions(caller: &Caller, role: Role) -> Permissions {
     COLLECTIONS.into_iter().map(of).collect()
 }
 
-const COLLECTIONS: [&str; 17] = [
+const COLLECTIONS: [&str; 18] = [
     "organizations",
+    "api-tokens",
     "service-accounts",
     "invitations",
     "zones",

@@ -75,8 +75,10 @@ impl Protocols {
         Ok(self)
     }
 
-    /// Whose tokens are the provider's.
-    pub(super) fn issuer(&self) -> Option<String> {
-        self.oauth2.as_ref()?.issuer.clone()
+    /// Whose tokens are the provider's: of the issuer that is named, else of the identifier where it is a URL. A
+    /// platform that only vouches for workloads has no protocols to speak of.
+    pub(super) fn issuer(protocols: Option<&Self>, identifier: &str) -> Option<String> {
+        let named = protocols.and_then(|protocols| protocols.oauth2.as_ref()?.issuer.clone());
+        named.or_else(|| body::url("identifier", identifier.to_owned()).ok())
     }
 }

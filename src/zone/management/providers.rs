@@ -152,12 +152,12 @@ async fn create(place: InZone, Body(sent): Body<Create>) -> Result<Json<Provider
         ("zone_id", place.zone().into()),
         ("slug", place.store.free_slug("providers t", &name).await?.into()),
         ("name", name.into()),
+        ("issuer", Protocols::issuer(protocols.as_ref(), &identifier).into()),
         ("identifier", identifier.into()),
         ("description", body::description(sent.description)?.into()),
         ("client_id", sent.client_id.into()),
         ("client_secret_sealed", secret.into()),
         ("metadata", json::write(sent.metadata.map(Metadata::checked).transpose()?)?.into()),
-        ("issuer", protocols.as_ref().and_then(Protocols::issuer).into()),
         ("protocols", json::write(protocols)?.into()),
         ("created_at", now.into()),
         ("updated_at", now.into()),
@@ -193,13 +193,13 @@ async fn update(place: InZone, Body(sent): Body<Update>) -> Result<Json<Provider
         Patch::Set(secret) => seal(&place, &old.id, secret)?.into(),
     };
     let columns = vec![
+        ("issuer", Protocols::issuer(protocols.as_ref(), &identifier).into()),
         ("identifier", identifier.into()),
         ("name", body::name(sent.name.required("name", old.name)?)?.into()),
         ("description", body::description(sent.description.apply(old.description))?.into()),
         ("client_id", sent.client_id.apply(old.client_id).into()),
         ("client_secret_sealed", secret),
         ("metadata", MetadataUpdate::merge(sent.metadata, old.metadata)?.into()),
-        ("issuer", protocols.as_ref().and_then(Protocols::issuer).into()),
         ("protocols", json::write(protocols)?.into()),
     ];
     settle(place.store.update("providers", columns, place.own(), place.expected, place.now).await?, "provider")?;

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::jose::Algorithm;
 use crate::limits::ZONE_TOKEN_LIFETIME_MAX;
 use crate::limits::ZONE_TOKEN_LIFETIME_MIN;
 use crate::model::Scopes;
@@ -63,6 +64,8 @@ pub(super) struct Resource {
     /// Whether URLs below the identifier are this resource, too
     prefix: bool,
     credential_lifetime_seconds: Option<i64>,
+    /// What its access tokens are signed with: an extension of this implementation
+    access_token_signing_alg: String,
     scopes: Option<Vec<String>>,
     metadata: Option<Metadata>,
     /// Only present when this resource is returned as a dependency that has conditions.
@@ -88,6 +91,7 @@ pub(super) struct Row {
     credential_provider_id: Option<String>,
     prefix: i64,
     credential_lifetime_seconds: Option<i64>,
+    access_token_signing_alg: String,
     scopes: Option<String>,
     metadata: Option<String>,
     #[sqlx(default)]
@@ -104,6 +108,16 @@ enum ApplicationType {
     Web,
 }
 
+/// What the access tokens for a resource are signed with. Its verifiers say which they know, RS256 all of them (RFC 9728
+/// §2, `resource_signing_alg_values_supported`); ES256 costs the zone a thirtieth.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[schema(rename_all = "UPPERCASE")]
+enum AccessTokenSigningAlg {
+    Rs256,
+    Es256,
+}
+
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ResourceCreate)]
 struct Create {
@@ -116,6 +130,7 @@ struct Create {
     prefix: Option<bool>,
     #[schema(minimum = 60, maximum = 86400)]
     credential_lifetime_seconds: Option<i64>,
+    access_token_signing_alg: Option<AccessTokenSigningAlg>,
     scopes: Option<Vec<String>>,
     metadata: Option<Metadata>,
 }
@@ -147,6 +162,9 @@ struct Update {
     #[serde(default)]
     #[schema(value_type = Option<i64>)]
     credential_lifetime_seconds: Patch<i64>,
+    #[serde(default)]
+    #[schema(value_type = Option<AccessTokenSigningAlg>)]
+    access_token_signing_alg: Patch<AccessTokenSigningAlg>,
     #[serde(default)]
     #[schema(value_type = Option<Vec<String>>)]
     scopes: Patch<Vec<String>>,
@@ -200,6 +218,7 @@ async fn create(place: InZone, Body(sent): Body<Create>) -> Result<Json<Resource
         ("credential_provider_id", sent.credential_provider_id.into()),
         ("prefix", sent.prefix.unwrap_or(false).into()),
         ("credential_lifetime_seconds", sent.credential_lifetime_seconds.map(lifetime).transpose()?.into()),
+        ("access_token_signing_alg", algorithm(sent.access_token_signing_alg).as_str().into()),
         ("scopes", sent.scopes.map(scopes).transpose()?.into()),
         ("metadata", json::write(sent.metadata.map(Metadata::checked).transpose()?)?.into()),
         ("created_at", now.into()),
@@ -234,6 +253,11 @@ async fn update(place: InZone, Body(sent): Body<Update>) -> Result<Json<Resource
         Patch::Clear => ApplicationType::Web.as_str().to_owned(),
         Patch::Set(kind) => kind.as_str().to_owned(),
     };
+    let signing = match sent.access_token_signing_alg {
+        Patch::Keep => old.access_token_signing_alg,
+        Patch::Clear => algorithm(None).as_str().to_owned(),
+        Patch::Set(chosen) => algorithm(Some(chosen)).as_str().to_owned(),
+    };
     let lifetime = sent.credential_lifetime_seconds.try_map(lifetime)?.apply(old.credential_lifetime_seconds);
     let columns = vec![
         ("identifier", identifier(&place, sent.identifier.required("identifier", old.identifier)?)?.into()),
@@ -244,6 +268,7 @@ async fn update(place: InZone, Body(sent): Body<Update>) -> Result<Json<Resource
         ("credential_provider_id", provider.into()),
         ("prefix", sent.prefix.or_default(old.prefix != 0, false).into()),
         ("credential_lifetime_seconds", lifetime.into()),
+        ("access_token_signing_alg", signing.into()),
         ("scopes", sent.scopes.try_map(scopes)?.apply(old.scopes).into()),
         ("metadata", MetadataUpdate::merge(sent.metadata, old.metadata)?.into()),
     ];
@@ -280,6 +305,7 @@ impl Row {
             credential_provider_id: self.credential_provider_id,
             prefix: self.prefix != 0,
             credential_lifetime_seconds: self.credential_lifetime_seconds,
+            access_token_signing_alg: self.access_token_signing_alg,
             scopes,
             metadata: json::read(self.metadata),
             when_accessing: json::read(self.when_accessing),
@@ -341,6 +367,14 @@ fn lifetime(seconds: i64) -> Result<i64, Refused> {
     }
 }
 
+/// The default is the one that every verifier knows.
+fn algorithm(chosen: Option<AccessTokenSigningAlg>) -> Algorithm {
+    match chosen {
+        None | Some(AccessTokenSigningAlg::Rs256) => Algorithm::Rs256,
+        Some(AccessTokenSigningAlg::Es256) => Algorithm::Es256,
+    }
+}
+
 fn scopes(sent: Vec<String>) -> Result<String, Refused> {
     let joined = sent.join(" ");
     let legal = Scopes::parse(&joined).is_ok() && sent.iter().all(|scope| !scope.is_empty() && !scope.contains(' '));
@@ -350,4 +384,4 @@ fn scopes(sent: Vec<String>) -> Result<String, Refused> {
 /// What a row is read from.
 pub(super) const COLUMNS: &str = "t.id, t.zone_id, t.owner_type, t.slug, t.identifier, t.name, t.description, \
     t.application_type, t.application_id, t.credential_provider_id, t.prefix, t.credential_lifetime_seconds, \
-    t.scopes, t.metadata, t.created_at, t.updated_at";
+    t.access_token_signing_alg, t.scopes, t.metadata, t.created_at, t.updated_at";

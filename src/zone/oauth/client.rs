@@ -85,11 +85,11 @@ pub(super) async fn authenticate(
     };
     for (client_id, secret) in candidates {
         let hash = Hash::of(&secret);
-        if let Some(application) = issuer.store.application_with(&client_id, &hash).await? {
-            return Ok(Client { application, registration: None });
-        }
         if let Some(client) = issuer.store.client_with(&client_id, &hash).await? {
             return Ok(Client::registered(client));
+        }
+        if let Some(application) = issuer.store.application_with(&client_id, &hash).await? {
+            return Ok(Client { application, registration: None });
         }
     }
     Err(Refusal::invalid_client())

@@ -23,10 +23,17 @@ pub(in crate::zone) struct ApiTokenRow {
     pub(in crate::zone) last_used_at: Option<i64>,
 }
 
+impl ApiTokenRow {
+    /// What is read of a table that is called `t`.
+    pub(in crate::zone) const COLUMNS: &'static str =
+        "t.id, t.name, t.hint, t.scopes, t.created_at, t.expires_at, t.revoked_at, t.last_used_at";
+}
+
 impl Store {
-    /// A new token of the home organisation; its id.
+    /// A new token of the organisation; its id.
     pub(in crate::zone) async fn add_api_token(
         &self,
+        organization: &str,
         hash: &Hash,
         hint: &str,
         name: &str,
@@ -37,9 +44,10 @@ impl Store {
         let id = format!("tok_{}", RowId::random());
         sqlx::query(
             "INSERT INTO api_tokens (id, organization_id, hash, hint, name, scopes, created_at, expires_at)
-             SELECT $1, id, $2, $3, $4, $5, $6, $7 FROM organizations WHERE home = 1",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(&id)
+        .bind(organization)
         .bind(hash.as_str())
         .bind(hint)
         .bind(name)
@@ -51,22 +59,28 @@ impl Store {
         Ok(id)
     }
 
-    /// All of the home organisation.
-    pub(in crate::zone) async fn api_tokens(&self) -> Result<Vec<ApiTokenRow>, StoreFailed> {
-        let columns = "t.id, t.name, t.hint, t.scopes, t.created_at, t.expires_at, t.revoked_at, t.last_used_at";
-        let home = Conditions::default().equals("t.organization_id", self.home_organization().await?);
-        self.find_all(columns, "api_tokens t", home).await
+    /// All of the organisation.
+    pub(in crate::zone) async fn api_tokens(&self, organization: &str) -> Result<Vec<ApiTokenRow>, StoreFailed> {
+        let own = Conditions::default().equals("t.organization_id", organization);
+        self.find_all(ApiTokenRow::COLUMNS, "api_tokens t", own).await
     }
 
-    /// Whether there was an active token of this id, which is revoked now.
-    pub(in crate::zone) async fn revoke_api_token(&self, id: &str, now: Timestamp) -> Result<bool, StoreFailed> {
-        let revoked = sqlx::query(REVOKE).bind(now.as_millis()).bind(id).execute(&self.pool).await?;
+    /// Whether the organisation had an active token of this id, which is revoked now.
+    pub(in crate::zone) async fn revoke_api_token(
+        &self,
+        organization: &str,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreFailed> {
+        let revoked = sqlx::query(REVOKE).bind(now.as_millis()).bind(id).bind(organization);
+        let revoked = revoked.execute(&self.pool).await?;
         Ok(revoked.rows_affected() > 0)
     }
 
     /// Revokes an active token and makes its successor in one change; the successor's id.
     pub(in crate::zone) async fn rotate_api_token(
         &self,
+        organization: &str,
         id: &str,
         hash: &Hash,
         hint: &str,
@@ -74,7 +88,8 @@ impl Store {
     ) -> Result<Option<String>, StoreFailed> {
         let successor = format!("tok_{}", RowId::random());
         let mut change = self.pool.begin().await?;
-        let revoked = sqlx::query(REVOKE).bind(now.as_millis()).bind(id).execute(&mut *change).await?;
+        let revoked = sqlx::query(REVOKE).bind(now.as_millis()).bind(id).bind(organization);
+        let revoked = revoked.execute(&mut *change).await?;
         if revoked.rows_affected() == 0 {
             return Ok(None);
         }
@@ -120,4 +135,4 @@ impl Store {
 }
 
 const REVOKE: &str = "UPDATE api_tokens SET revoked_at = $1
-    WHERE id = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1)";
+    WHERE id = $2 AND organization_id = $3 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1)";

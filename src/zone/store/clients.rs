@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use sqlx::FromRow;
 
 use crate::model::Timestamp;
 use crate::zone::id::ApplicationId;
@@ -90,6 +91,59 @@ struct Registered {
     grant_types: Vec<String>,
 }
 
+/// What is known under a client id: a user agent, or a credential and its application.
+#[derive(FromRow)]
+struct KnownRow {
+    kind: String,
+    metadata: Option<String>,
+    secret_hash: Option<String>,
+    jwks_uri: Option<String>,
+    application_id: String,
+    #[sqlx(flatten)]
+    software: SoftwareRow,
+}
+
+#[derive(FromRow)]
+struct SoftwareRow {
+    name: String,
+    consent: String,
+    redirect_uris: Option<String>,
+    post_logout_redirect_uris: Option<String>,
+}
+
+impl KnownRow {
+    fn read(self, client_id: &str) -> Option<(RegisteredClient, Option<Hash>)> {
+        let authentication = match self.kind.as_str() {
+            "agent" => return user_agent(client_id, self.software.name, &self.metadata?),
+            "password" => Authentication::Secret,
+            "public-key" => Authentication::PrivateKey,
+            "public" => Authentication::None,
+            _ => return None,
+        };
+        let client = self.software.read(&self.application_id, client_id, authentication)?;
+        Some((RegisteredClient { jwks_uri: self.jwks_uri, ..client }, self.secret_hash.map(Hash::known)))
+    }
+}
+
+impl SoftwareRow {
+    /// A damaged row is no client, never one with other rights.
+    fn read(self, id: &str, client_id: &str, authentication: Authentication) -> Option<RegisteredClient> {
+        Some(RegisteredClient {
+            id: ApplicationId::known(id.to_owned()),
+            client_id: client_id.to_owned(),
+            origin: Origin::Managed,
+            name: self.name,
+            authentication,
+            jwks: None,
+            jwks_uri: None,
+            redirect_uris: list(self.redirect_uris)?,
+            post_logout_redirect_uris: list(self.post_logout_redirect_uris)?,
+            grant_types: None,
+            consent: if self.consent == "implicit" { Consent::Implicit } else { Consent::Required },
+        })
+    }
+}
+
 impl Store {
     /// Adds a user agent; one of the same name takes the metadata over when the zone itself made it.
     pub(in crate::zone) async fn add_user_agent(
@@ -147,32 +201,10 @@ impl Store {
         &self,
         client_id: &str,
     ) -> Result<Option<(RegisteredClient, Option<Hash>)>, StoreFailed> {
-        let row: Option<(String, String)> =
-            sqlx::query_as("SELECT name, metadata FROM user_agents WHERE zone_id = $1 AND identifier = $2")
-                .bind(self.zone.as_str())
-                .bind(client_id)
-                .fetch_optional(&self.pool)
-                .await?;
-        if let Some((name, metadata)) = row {
-            return Ok(user_agent(client_id, name, &metadata));
-        }
-        let row: Option<(String, Option<String>, Option<String>, String)> = sqlx::query_as(
-            "SELECT type, secret_hash, jwks_uri, application_id FROM application_credentials
-             WHERE zone_id = $1 AND identifier = $2 AND type <> 'token'",
-        )
-        .bind(self.zone.as_str())
-        .bind(client_id)
-        .fetch_optional(&self.pool)
-        .await?;
-        let Some((kind, secret, jwks_uri, application)) = row else { return Ok(None) };
-        let authentication = match kind.as_str() {
-            "password" => Authentication::Secret,
-            "public-key" => Authentication::PrivateKey,
-            "public" => Authentication::None,
-            _ => return Ok(None),
-        };
-        let client = self.software(&application, client_id, authentication).await?;
-        Ok(client.map(|client| (RegisteredClient { jwks_uri, ..client }, secret.map(Hash::known))))
+        let rows: Vec<KnownRow> =
+            sqlx::query_as(KNOWN).bind(self.zone.as_str()).bind(client_id).fetch_all(&self.pool).await?;
+        // A user agent goes before a credential that an administrator gave its name.
+        Ok(rows.into_iter().next().and_then(|row| row.read(client_id)))
     }
 
     /// The application of this id, as a client that shows `client_id`; never an agent of the personal zone.
@@ -182,7 +214,7 @@ impl Store {
         client_id: &str,
         authentication: Authentication,
     ) -> Result<Option<RegisteredClient>, StoreFailed> {
-        let row: Option<(String, String, Option<String>, Option<String>)> = sqlx::query_as(
+        let row: Option<SoftwareRow> = sqlx::query_as(
             "SELECT name, consent, redirect_uris, post_logout_redirect_uris FROM applications
              WHERE id = $1 AND zone_id = $2 AND kind = 'software'",
         )
@@ -190,22 +222,7 @@ impl Store {
         .bind(self.zone.as_str())
         .fetch_optional(&self.pool)
         .await?;
-        // A damaged row is no client, never one with other rights.
-        Ok(row.and_then(|(name, consent, redirect_uris, post_logout)| {
-            Some(RegisteredClient {
-                id: ApplicationId::known(id.to_owned()),
-                client_id: client_id.to_owned(),
-                origin: Origin::Managed,
-                name,
-                authentication,
-                jwks: None,
-                jwks_uri: None,
-                redirect_uris: list(redirect_uris)?,
-                post_logout_redirect_uris: list(post_logout)?,
-                grant_types: None,
-                consent: if consent == "implicit" { Consent::Implicit } else { Consent::Required },
-            })
-        }))
+        Ok(row.and_then(|row| row.read(id, client_id, authentication)))
     }
 
     /// The application that goes by the document at this address.
@@ -325,3 +342,12 @@ fn user_agent(client_id: &str, name: String, metadata: &str) -> Option<(Register
 fn list(text: Option<String>) -> Option<Vec<String>> {
     text.map_or_else(|| Some(Vec::new()), |text| serde_json::from_str(&text).ok())
 }
+
+/// One look at the database for each request: it is on the way of every token.
+const KNOWN: &str = "SELECT 'agent' AS kind, u.metadata AS metadata, NULL AS secret_hash, NULL AS jwks_uri, \
+        '' AS application_id, u.name AS name, '' AS consent, NULL AS redirect_uris, NULL AS post_logout_redirect_uris
+    FROM user_agents u WHERE u.zone_id = $1 AND u.identifier = $2
+    UNION ALL
+    SELECT c.type, NULL, c.secret_hash, c.jwks_uri, a.id, a.name, a.consent, a.redirect_uris, a.post_logout_redirect_uris
+    FROM application_credentials c JOIN applications a ON a.id = c.application_id
+    WHERE c.zone_id = $1 AND c.identifier = $2 AND c.type <> 'token' AND a.zone_id = $1 AND a.kind = 'software'";

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::jose::Algorithm;
 use crate::limits::ZONE_TOKEN_LIFETIME;
 use crate::model::ResourceId;
 use crate::model::Scopes;
@@ -20,6 +21,8 @@ pub(in crate::zone) struct Resource {
     pub(in crate::zone) identifier: ResourceId,
     pub(in crate::zone) scopes: Scopes,
     pub(in crate::zone) lifetime: Duration,
+    /// What its tokens are signed with.
+    pub(in crate::zone) signing: Algorithm,
 }
 
 impl Store {
@@ -72,22 +75,24 @@ impl Store {
 
     /// The resource that bears exactly this identifier.
     pub(in crate::zone) async fn resource(&self, identifier: &ResourceId) -> Result<Option<Resource>, StoreFailed> {
-        let found: Option<(String, Option<String>, Option<i64>)> = sqlx::query_as(
-            "SELECT id, scopes, credential_lifetime_seconds FROM resources WHERE zone_id = $1 AND identifier = $2",
+        let found: Option<(String, Option<String>, Option<i64>, String)> = sqlx::query_as(
+            "SELECT id, scopes, credential_lifetime_seconds, access_token_signing_alg
+             FROM resources WHERE zone_id = $1 AND identifier = $2",
         )
         .bind(self.zone.as_str())
         .bind(identifier.as_str())
         .fetch_optional(&self.pool)
         .await?;
-        let Some((id, scopes, seconds)) = found else { return Ok(None) };
+        let Some((id, scopes, seconds, signing)) = found else { return Ok(None) };
         // A damaged row is an unknown resource, never one with other scopes.
         let Ok(scopes) = Scopes::parse(&scopes.unwrap_or_default()) else { return Ok(None) };
+        let Some(signing) = Algorithm::parse(&signing) else { return Ok(None) };
         let lifetime = match seconds.map(u64::try_from) {
             None => ZONE_TOKEN_LIFETIME,
             Some(Ok(seconds)) => Duration::from_secs(seconds),
             Some(Err(_)) => return Ok(None),
         };
-        Ok(Some(Resource { id: RowId::known(id), identifier: identifier.clone(), scopes, lifetime }))
+        Ok(Some(Resource { id: RowId::known(id), identifier: identifier.clone(), scopes, lifetime, signing }))
     }
 }
 

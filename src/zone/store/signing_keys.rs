@@ -1,5 +1,6 @@
 //! The keys that sign, and those before them whose tokens may still live.
 
+use crate::jose::Algorithm;
 use crate::jose::Jwk;
 use crate::model::Timestamp;
 use crate::zone::store::Store;
@@ -22,13 +23,15 @@ pub(in crate::zone) enum Succession {
 }
 
 impl Store {
-    /// The key that signs; none before the first start is over.
-    pub(in crate::zone) async fn current_key(&self) -> Result<Option<CurrentKey>, StoreFailed> {
-        let row: Option<(String, Option<String>)> =
-            sqlx::query_as("SELECT kid, sealed FROM signing_keys WHERE zone_id = $1 AND dies_at IS NULL")
-                .bind(self.zone.as_str())
-                .fetch_optional(&self.pool)
-                .await?;
+    /// The key that signs so; none before the first start is over.
+    pub(in crate::zone) async fn current_key(&self, algorithm: Algorithm) -> Result<Option<CurrentKey>, StoreFailed> {
+        let row: Option<(String, Option<String>)> = sqlx::query_as(
+            "SELECT kid, sealed FROM signing_keys WHERE zone_id = $1 AND algorithm = $2 AND dies_at IS NULL",
+        )
+        .bind(self.zone.as_str())
+        .bind(algorithm.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
         match row {
             None => Ok(None),
             Some((kid, Some(sealed))) => Ok(Some(CurrentKey { kid, sealed })),
@@ -36,11 +39,12 @@ impl Store {
         }
     }
 
-    /// Makes `key` the one that signs, in the place of `predecessor`, which is shown until `dies_at` and whose private
+    /// Makes `key` the one that signs with `algorithm`, in the place of `predecessor`, which is shown until `dies_at` and whose private
     /// half is gone.
     pub(in crate::zone) async fn succeed_key(
         &self,
         predecessor: Option<&str>,
+        algorithm: Algorithm,
         key: &Jwk,
         sealed: &str,
         dies_at: Timestamp,
@@ -65,11 +69,13 @@ impl Store {
             }
         }
         let made = sqlx::query(
-            "INSERT INTO signing_keys (kid, zone_id, jwk, sealed, created_at) VALUES ($1, $2, $3, $4, $5)
+            "INSERT INTO signing_keys (kid, zone_id, algorithm, jwk, sealed, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT DO NOTHING",
         )
         .bind(kid)
         .bind(self.zone.as_str())
+        .bind(algorithm.as_str())
         .bind(jwk)
         .bind(sealed)
         .bind(now.as_millis())

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use super::management::Office;
 use super::*;
 use crate::zone::Error;
 use crate::zone::KeyringFailed;
@@ -65,9 +66,10 @@ async fn a_rotated_key_stays_in_the_jwks_until_its_tokens_are_dead() {
     let old = header(&subject)["kid"].clone();
     scene.zone.rotate_key().await.unwrap();
     let keys = scene.get("/openidconnect/jwks").await.body["keys"].clone();
-    let [current, retired] = &keys.as_array().unwrap()[..] else { panic!("two keys in {keys}") };
-    assert_eq!(retired["kid"], old);
-    assert!(retired.get("d").is_none());
+    let [current, quick, former @ ..] = &keys.as_array().unwrap()[..] else { panic!("keys in {keys}") };
+    assert_eq!((&current["alg"], &quick["alg"], former.len()), (&json!("RS256"), &json!("ES256"), 2));
+    let retired = former.iter().find(|key| key["kid"] == old).unwrap();
+    assert!(retired.get("d").is_none() && quick.get("d").is_none());
     // A token of the old key is still good, and the answer is signed with the new one.
     let reply = scene.exchange(&agent, &subject, &[("resource", WHOAMI)]).await;
     assert_eq!(header(&reply.word("access_token"))["kid"], current["kid"]);
@@ -77,7 +79,50 @@ async fn a_rotated_key_stays_in_the_jwks_until_its_tokens_are_dead() {
     assert_eq!(again.get("/openidconnect/jwks").await.body["keys"], keys);
     again.clock.advance(Duration::from_secs(24 * 3600 + 60));
     let keys = again.get("/openidconnect/jwks").await.body["keys"].clone();
-    assert_eq!(keys, json!([current]));
+    assert_eq!(keys, json!([current, quick]));
+}
+
+#[tokio::test]
+async fn a_resource_says_which_of_the_two_keys_signs_for_it() {
+    let office = Office::new().await;
+    let list = "/zones/{zone}/resources";
+    let body = json!({"name": "API", "identifier": "https://api.example", "access_token_signing_alg": "ES256"});
+    let made = office.post(list, body).await;
+    let path = format!("{list}/{}", made["id"].as_str().unwrap());
+    let app = office.application("a").await;
+    let secret = json!({"type": "password", "application_id": app});
+    let secret = office.post("/zones/{zone}/application-credentials", secret).await;
+    let agent = Agent {
+        id: secret["identifier"].as_str().unwrap().into(),
+        secret: secret["password"].as_str().unwrap().into(),
+    };
+    let needs = format!("/zones/{{zone}}/applications/{app}/dependencies/{}", made["id"].as_str().unwrap());
+    office.call("PUT", &needs, None).await;
+    let ask = async || {
+        let form = [("grant_type", "client_credentials"), ("resource", "https://api.example")];
+        office.scene.ask(&agent, &form).await.word("access_token")
+    };
+    let keys = office.scene.get("/openidconnect/jwks").await.body;
+    let set = crate::jose::KeySet::from_jwks(&crate::jose::Jwks::parse(keys.to_string().as_bytes()).unwrap());
+    let clock = Arc::<HandClock>::clone(&office.scene.clock);
+    let verifier = crate::jose::Verifier::new(ISSUER.to_owned(), "https://api.example".to_owned(), clock);
+    for (change, algorithm, at) in
+        [(json!("ES256"), "ES256", 1), (json!(null), "RS256", 0), (json!("ES256"), "ES256", 1)]
+    {
+        assert_eq!(
+            office.patch(&path, json!({"access_token_signing_alg": change})).await["access_token_signing_alg"],
+            algorithm
+        );
+        let token = ask().await;
+        let said = header(&token);
+        assert_eq!((&said["alg"], &said["kid"]), (&json!(algorithm), &keys["keys"][at]["kid"]));
+        assert_eq!(verifier.verify::<Value>(&token, &set).unwrap()["sub"], app);
+    }
+    assert_eq!(office.refused("PATCH", &path, Some(json!({"access_token_signing_alg": "none"}))).await.0, 400);
+    assert_eq!(office.refused("PATCH", &path, Some(json!({"access_token_signing_alg": "HS256"}))).await.0, 400);
+    // A rotation changes both.
+    office.scene.zone.rotate_key().await.unwrap();
+    assert_ne!(header(&ask().await)["kid"], keys["keys"][1]["kid"]);
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ impl Scene {
     /// An API token with these scopes.
     pub(super) async fn token(&self, scopes: &[&str]) -> String {
         let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        let made = self.zone.api_tokens().create("test", &scopes, None).await.unwrap();
+        let made = self.zone.api_tokens().await.unwrap().create("test", &scopes, None).await.unwrap();
         text(&made.secret).to_owned()
     }
 }
@@ -107,7 +107,7 @@ async fn nobody_gets_in_without_a_good_token() {
 #[tokio::test]
 async fn a_token_does_what_its_scopes_say_until_it_is_revoked() {
     let office = Office::new().await;
-    let tokens = office.scene.zone.api_tokens();
+    let tokens = office.scene.zone.api_tokens().await.unwrap();
     let made = tokens.create("ci", &["applications:read".to_owned()], None).await.unwrap();
     let token = text(&made.secret).to_owned();
     let list = "/zones/{zone}/applications";
@@ -117,7 +117,7 @@ async fn a_token_does_what_its_scopes_say_until_it_is_revoked() {
     assert_eq!(office.call_as(&token, "GET", "/zones/{zone}", None).await.status, StatusCode::FORBIDDEN);
     let listed = tokens.list().await.unwrap();
     let listed = listed.iter().find(|token| token.id == made.id).unwrap();
-    assert_eq!(listed.status, "active");
+    assert_eq!(listed.status, crate::zone::TokenStatus::Active);
     assert!(listed.last_used_at.is_some() && token.starts_with(&listed.hint));
     // A rotation: the old one stops, the new one goes on with the same scopes.
     let rotated = tokens.rotate(&made.id).await.unwrap();

@@ -27,6 +27,7 @@ use crate::zone::private_file;
 use crate::zone::seal::Seal;
 use crate::zone::seal::SealFailed;
 use crate::zone::store::CurrentKey;
+use crate::zone::store::NewKey;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 use crate::zone::store::Succession;
@@ -58,6 +59,9 @@ pub enum KeyringFailed {
     /// No key could be made.
     #[error("no signing key could be made")]
     Generation,
+    /// There is none, for there is no such zone any more.
+    #[error("the zone has no signing key")]
+    None,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreFailed),
@@ -68,7 +72,7 @@ impl KeyringFailed {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Seal(failed) => failed.hint(),
-            Self::Content(_) | Self::Generation | Self::Store(_) => None,
+            Self::Content(_) | Self::Generation | Self::None | Self::Store(_) => None,
         }
     }
 }
@@ -92,6 +96,16 @@ impl Keyring {
         }
         let keys = read(&seal, store, None, now).await?;
         Ok(Self { seal, keys: ArcSwap::from_pointee(keys), rotation: Semaphore::new(1) })
+    }
+
+    /// The keys of another zone of the same database. A zone that an earlier version made gets its first one now.
+    pub(in crate::zone) async fn of_zone(&self, store: &Store, now: Timestamp) -> Result<Self, KeyringFailed> {
+        Self::open(Arc::clone(&self.seal), None, store, now).await
+    }
+
+    /// A key for a zone that is to be made, sealed as the store holds it.
+    pub(in crate::zone) async fn first_key(&self) -> Result<NewKey, KeyringFailed> {
+        sealed(&self.seal, &generate().await?)
     }
 
     /// The keys of this moment.
@@ -150,7 +164,7 @@ impl Keys {
 }
 
 async fn read(seal: &Seal, store: &Store, known: Option<&Keys>, now: Timestamp) -> Result<Keys, KeyringFailed> {
-    let CurrentKey { kid, sealed } = store.current_key().await?.ok_or(KeyringFailed::Generation)?;
+    let CurrentKey { kid, sealed } = store.current_key().await?.ok_or(KeyringFailed::None)?;
     let signing = match known.filter(|known| known.signing.kid() == kid) {
         Some(known) => Arc::clone(&known.signing),
         None => {
@@ -168,10 +182,14 @@ async fn succeed(
     key: &SigningKey,
     now: Timestamp,
 ) -> Result<Succession, KeyringFailed> {
-    let der = key.to_pkcs8().map_err(|_| KeyringFailed::Generation)?;
-    let sealed = seal.seal(&row(key.kid()), &der)?;
     let dies_at = now.after(ZONE_TOKEN_LIFETIME_MAX).after(JWT_LEEWAY);
-    Ok(store.succeed_key(predecessor, key.public(), &sealed, dies_at, now).await?)
+    Ok(store.succeed_key(predecessor, &sealed(seal, key)?, dies_at, now).await?)
+}
+
+fn sealed(seal: &Seal, key: &SigningKey) -> Result<NewKey, KeyringFailed> {
+    let der = key.to_pkcs8().map_err(|_| KeyringFailed::Generation)?;
+    let jwk = serde_json::to_string(key.public()).map_err(|_| KeyringFailed::Generation)?;
+    Ok(NewKey { kid: key.kid().to_owned(), jwk, sealed: seal.seal(&row(key.kid()), &der)? })
 }
 
 fn row(kid: &str) -> String {

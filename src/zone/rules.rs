@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::http::Client;
 use crate::zone::access::AccessPolicy;
 use crate::zone::access::DefaultAccess;
+use crate::zone::peer::TrustedProxies;
 
 /// The zone's rules. The default is the one of a personal zone.
 #[derive(Clone)]
@@ -16,6 +17,8 @@ pub struct Rules {
     pub proof_key: ProofKey,
     /// How documents of keys are fetched; without it, no client has keys elsewhere.
     pub outbound: Option<Client>,
+    /// Whose word on where a request comes from is believed.
+    pub trusted_proxies: TrustedProxies,
     /// Who decides which tokens are issued.
     pub access: Arc<dyn AccessPolicy>,
 }
@@ -44,6 +47,7 @@ impl Default for Rules {
             registration: Registration::ByToken,
             proof_key: ProofKey::Required,
             outbound: None,
+            trusted_proxies: TrustedProxies::default(),
             access: Arc::new(DefaultAccess),
         }
     }

@@ -225,7 +225,8 @@ async fn create(
         ("updated_at", now.into()),
     ];
     columns.extend(sent.protocols.map(ProtocolsSent::columns).transpose()?.unwrap_or_default());
-    issuer.store.make_zone(&id, columns, issuer.clock.now()).await?;
+    let key = issuer.keyring.first_key().await?;
+    issuer.store.make_zone(&id, columns, &key, issuer.clock.now()).await?;
     let row = find(&issuer, id.as_str()).await?;
     Ok(Json(row.show(&issuer, None)))
 }

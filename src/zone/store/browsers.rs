@@ -64,10 +64,12 @@ impl Store {
     ) -> Result<Option<BrowserSession>, StoreFailed> {
         let row: Option<Row> = sqlx::query_as(
             "SELECT id, user_id, browser, authenticated_at, second_factor_at FROM browser_sessions
-             WHERE hash = $1 AND ended_at IS NULL AND expires_at > $2",
+             WHERE hash = $1 AND ended_at IS NULL AND expires_at > $2
+             AND user_id IN (SELECT id FROM users WHERE zone_id = $3)",
         )
         .bind(cookie.as_str())
         .bind(now.as_millis())
+        .bind(self.zone.as_str())
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.map(read))

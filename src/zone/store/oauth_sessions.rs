@@ -15,6 +15,7 @@ use crate::model::Timestamp;
 use crate::zone::id::ApplicationId;
 use crate::zone::id::SignInId;
 use crate::zone::id::UserId;
+use crate::zone::id::ZoneId;
 use crate::zone::opaque::Hash;
 use crate::zone::store::Allowed;
 use crate::zone::store::Store;
@@ -62,7 +63,7 @@ impl Store {
         .bind(presented.as_str())
         .execute(&mut *change)
         .await?;
-        let Some(family) = find(&mut change, presented).await? else { return Ok(Renewed::Invalid) };
+        let Some(family) = find(&mut change, presented, &self.zone).await? else { return Ok(Renewed::Invalid) };
         let bound_elsewhere = family.allowed.key.as_deref().is_some_and(|bound| Some(bound) != key);
         if &family.allowed.client != client || family.ended || family.expires_at <= now || bound_elsewhere {
             return Ok(Renewed::Invalid);
@@ -94,7 +95,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<(Allowed, SignInId, Timestamp)>, StoreFailed> {
         let mut change = self.pool.begin().await?;
-        let family = find(&mut change, presented).await?;
+        let family = find(&mut change, presented, &self.zone).await?;
         let good =
             |family: &Family| !family.ended && family.expires_at > now && family.used_at.is_none() && !family.replaced;
         Ok(family.filter(good).map(|family| (family.allowed, family.session, family.expires_at)))
@@ -167,7 +168,7 @@ struct Family {
     successor: Option<String>,
 }
 
-async fn find(change: &mut Transaction<'_, Any>, token: &Hash) -> Result<Option<Family>, StoreFailed> {
+async fn find(change: &mut Transaction<'_, Any>, token: &Hash, zone: &ZoneId) -> Result<Option<Family>, StoreFailed> {
     type Tokens = (String, i64, Option<i64>, Option<i64>, Option<String>);
     type Row = (String, String, Option<String>, String, String, Option<String>, i64, Option<i64>, Option<i64>);
     let tokens: Option<Tokens> = sqlx::query_as(
@@ -179,9 +180,11 @@ async fn find(change: &mut Transaction<'_, Any>, token: &Hash) -> Result<Option<
     let Some((session, expires_at, used_at, replaced_at, successor)) = tokens else { return Ok(None) };
     let row: Option<Row> = sqlx::query_as(
         "SELECT user_id, client_id, browser_session_id, resources, scopes, key_thumbprint, authenticated_at,
-         second_factor_at, ended_at FROM oauth_sessions WHERE id = $1",
+         second_factor_at, ended_at FROM oauth_sessions
+         WHERE id = $1 AND user_id IN (SELECT id FROM users WHERE zone_id = $2)",
     )
     .bind(&session)
+    .bind(zone.as_str())
     .fetch_optional(&mut **change)
     .await?;
     let Some((user, client, browser, resources, scopes, key, at, second, ended_at)) = row else { return Ok(None) };

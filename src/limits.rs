@@ -396,6 +396,9 @@ pub const ZONE_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// A token request is a few kilobytes with the longest subject token.
 pub const ZONE_BODY_BYTES_MAX: usize = 64 * 1024;
 
+/// Zones beside the home zone that are kept in memory, each with its keys.
+pub const ZONE_ISSUERS_MAX: u64 = 1000;
+
 /// A query waits this long for the one connection, or for another process that holds the database.
 pub const ZONE_STORE_WAIT: Duration = Duration::from_secs(5);
 

@@ -1,4 +1,4 @@
-//! `valetkey zone`: a zone that runs alone, for a team.
+//! `valetkey zone`: a zone that runs alone, for a team, and the keys of its zones.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,19 +22,22 @@ use crate::http::Client;
 use crate::http::Dial;
 use crate::limits;
 use crate::model::Authority;
+use crate::model::Clock as _;
 use crate::model::UserName;
 use crate::os;
 use crate::os::SystemClock;
 use crate::tls;
 use crate::upstream::Dialer;
 use crate::upstream::Reach;
+use crate::zone;
 use crate::zone::Database;
 use crate::zone::Registration;
 use crate::zone::Rules;
 use crate::zone::Settings;
+use crate::zone::TrustedProxies;
 use crate::zone::Zone;
 
-/// Run a zone alone.
+/// Run a zone alone, and look after its keys.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ZoneArgs {
     #[command(subcommand)]
@@ -44,12 +47,14 @@ pub(in crate::cli) struct ZoneArgs {
 #[derive(Debug, Subcommand)]
 enum ZoneCommand {
     Serve(ServeArgs),
+    RotateKey(RotateArgs),
 }
 
-/// Serve a zone, with its endpoints and its management API, until SIGTERM.
+/// Serve a zone, with its endpoints and its management API, and the zones that are made there, until SIGTERM.
 ///
 /// Several may serve one PostgreSQL database as replicas, with the same sealing key. TLS is for whatever stands in
-/// front: `--url` is what clients see.
+/// front: `--url` is what clients see. A zone that the management API makes is served at a name of its own below it:
+/// `https://<zone-id>.zone.example` for `--url https://zone.example`. Whatever ends TLS in front hands `Host` on.
 #[derive(Debug, Args)]
 struct ServeArgs {
     #[command(flatten)]
@@ -60,13 +65,14 @@ struct ServeArgs {
     /// The zone's own address as its clients see it; `http://` and where it listens without this.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// The key under which the database's secrets are sealed, made on first start; beside the file of SQLite, else
-    /// `zone.seal` in the state folder.
-    #[arg(long, value_name = "FILE")]
-    sealing_key: Option<PathBuf>,
+    #[command(flatten)]
+    sealing: SealingArgs,
     /// Who administers it first; you without this.
     #[arg(long, value_name = "NAME")]
     owner: Option<String>,
+    /// A proxy in front, by address or network (10.0.0.0/8), whose `X-Forwarded-For` is believed; may be repeated.
+    #[arg(long, value_name = "NETWORK")]
+    trusted_proxy: Vec<String>,
     /// Also fetch key sets from this machine and private networks. Whoever registers a client names an address that the
     /// zone asks: without this, only the public internet is asked.
     #[arg(long)]
@@ -74,6 +80,38 @@ struct ServeArgs {
     /// How log lines look.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+}
+
+/// Make a zone sign with a new key.
+///
+/// What the old key signed stays good until it expires. A running zone takes the new key up by itself, within a minute.
+#[derive(Debug, Args)]
+struct RotateArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    sealing: SealingArgs,
+    /// The id of a zone that was made by the management API; the zone at the address itself without this.
+    #[arg(long, value_name = "ID")]
+    zone: Option<String>,
+}
+
+/// Where the sealing key is.
+#[derive(Debug, Args)]
+struct SealingArgs {
+    /// The key under which the database's secrets are sealed, made on first start; beside the file of SQLite, else
+    /// `zone.seal` in the state folder.
+    #[arg(long, value_name = "FILE")]
+    sealing_key: Option<PathBuf>,
+}
+
+impl SealingArgs {
+    fn find(self, database: &Database, surroundings: &Surroundings) -> PathBuf {
+        self.sealing_key.unwrap_or_else(|| match database {
+            Database::Sqlite(file) => file.with_extension("seal"),
+            Database::Postgres(_) => surroundings.paths.state_folder().join("zone.seal"),
+        })
+    }
 }
 
 /// Which database.
@@ -100,19 +138,38 @@ impl DatabaseArgs {
 }
 
 pub(in crate::cli) fn run(args: ZoneArgs, surroundings: &Surroundings, output: &mut Output) -> Result<Exit, Failure> {
-    let ZoneCommand::Serve(args) = args.command;
-    crate::daemon::start_log(args.log_format, &surroundings.environment);
+    match &args.command {
+        ZoneCommand::Serve(args) => crate::daemon::start_log(args.log_format, &surroundings.environment),
+        ZoneCommand::RotateKey(_) => {}
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Refused, "no threads to run on").caused_by(&error))?;
-    runtime.block_on(serve(args, surroundings, output))
+    match args.command {
+        ZoneCommand::Serve(args) => runtime.block_on(serve(args, surroundings, output)),
+        ZoneCommand::RotateKey(args) => runtime.block_on(rotate(args, surroundings, output)),
+    }
+}
+
+async fn rotate(args: RotateArgs, surroundings: &Surroundings, output: &mut Output) -> Result<Exit, Failure> {
+    let database = args.database.find(surroundings)?;
+    let sealing_key = args.sealing.find(&database, surroundings);
+    let rotated = zone::rotate_key(&database, &sealing_key, args.zone.as_deref(), SystemClock::new().now()).await;
+    let zone = rotated.map_err(|error| failure("the key was not rotated", &error))?;
+    output.talk(format_args!("zone {zone} signs with a new key"));
+    Ok(Exit::Done)
+}
+
+fn failure(what: &str, error: &zone::Error) -> Failure {
+    let failure = Failure::new(Exit::Refused, what).caused_by(error);
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }
 
 async fn serve(args: ServeArgs, surroundings: &Surroundings, output: &mut Output) -> Result<Exit, Failure> {
     let database = args.database.find(surroundings)?;
-    let sealing_key = args.sealing_key.unwrap_or_else(|| match &database {
-        Database::Sqlite(file) => file.with_extension("seal"),
-        Database::Postgres(_) => surroundings.paths.state_folder().join("zone.seal"),
-    });
+    let sealing_key = args.sealing.find(&database, surroundings);
     let owner = match args.owner {
         Some(name) => UserName::parse(&name)
             .map_err(|_| Failure::new(Exit::Usage, format!("`{}` is no user name", name.escape_debug())))?,
@@ -131,16 +188,23 @@ async fn serve(args: ServeArgs, surroundings: &Surroundings, output: &mut Output
     let reach = if args.allow_private_fetch { Reach::Any } else { Reach::Public };
     let outbound = Client::new(tls, limits::OUTBOUND_TIMEOUT, limits::OUTBOUND_ANSWER_BYTES_MAX)
         .through(Arc::new(Fetch { dialer: Dialer::new(None), reach }));
+    let trusted_proxies = TrustedProxies::parse(args.trusted_proxy.iter().map(String::as_str))
+        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     // A team's zone: any client may come, and gets nothing but what a person allows it.
-    let rules = Rules { registration: Registration::Open, outbound: Some(outbound), ..Rules::default() };
+    let rules =
+        Rules { registration: Registration::Open, outbound: Some(outbound), trusted_proxies, ..Rules::default() };
+    let administrator = owner.to_string();
     let settings = Settings { database, sealing_key, issuer, owner, resources: Vec::new(), clock, rules };
-    let zone = Zone::open(settings).await.map_err(|error| {
-        let failure = Failure::new(Exit::Refused, "the zone can't be opened").caused_by(&error);
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    })?;
+    let zone = Zone::open(settings).await.map_err(|error| failure("the zone can't be opened", &error))?;
+    if !zone.has_names_below() {
+        output
+            .talk(format_args!("an address has no names below it: for more zones than this one, give `--url` a name"));
+    }
+    // Not into the log: whoever reads this may be that administrator.
+    if let Some(link) = zone.welcome_link().await.map_err(|error| failure("the zone can't be opened", &error))? {
+        let link = link.expose_str().unwrap_or_default();
+        output.talk(format_args!("{administrator} administers this zone and has no password; to choose one: {link}"));
+    }
     let stop = CancellationToken::new();
     output.talk(format_args!("zone {told} is served at {address}"));
     tokio::select! {

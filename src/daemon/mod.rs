@@ -17,6 +17,7 @@ mod workers;
 
 use std::sync::Arc;
 
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -84,11 +85,11 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     let parts = Arc::new(parts);
     let services = TaskTracker::new();
     let Listeners { proxy, zone, whoami } = listeners;
-    if let (Some(listener), Some(embedded)) = (zone, &parts.zone) {
-        services.spawn(http::serve(listener, None, None, embedded.router(), stop.clone()));
+    if let Some(listener) = zone {
+        services.spawn(serve_zone(Arc::clone(&parts), listener, stop.clone()));
     }
     if let (Some(listener), Some(whoami)) = (whoami, parts.whoami.clone()) {
-        services.spawn(http::serve(listener, Some(whoami.tls), Some(config::WHOAMI_HOST), whoami.router, stop.clone()));
+        services.spawn(http::serve(listener, whoami.tls, config::WHOAMI_HOST, whoami.router, stop.clone()));
     }
     let asked = CancellationToken::new();
     let ends = Ends { draining: draining.clone(), stop: stop.clone(), asked: asked.clone() };
@@ -113,6 +114,13 @@ async fn serve(start: DaemonStart) -> Result<(), Failure> {
     seal(&parts).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The embedded zone and those beside it, where the zone is not elsewhere.
+async fn serve_zone(parts: Arc<Parts>, listener: TcpListener, stop: CancellationToken) {
+    if let Some(zone) = &parts.zone {
+        zone.serve(listener, stop).await;
+    }
 }
 
 /// In order: take nothing new, let finish what is under way, end the sessions and with them what is left, then

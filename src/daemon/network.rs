@@ -17,6 +17,7 @@ use crate::model::Secret;
 use crate::upstream::Dialer;
 use crate::upstream::Reach;
 use crate::upstream::Via;
+use crate::upstream::is_loopback;
 
 /// `[proxy] upstream`, else what the service's environment named before it was scrubbed.
 pub(super) fn via(config: &Config, surroundings: &Surroundings, secrets: &Secrets) -> Result<Option<Via>, Failure> {
@@ -51,8 +52,7 @@ impl Dial for OwnRequests {
         &'a self,
         authority: &'a Authority,
     ) -> Pin<Box<dyn Future<Output = std::io::Result<TcpStream>> + Send + 'a>> {
-        let here = authority.host.address().is_some_and(|address| address.is_loopback());
-        let reach = if here || authority.host.as_str() == "localhost" { Reach::Pinned } else { Reach::Any };
+        let reach = if is_loopback(&authority.host) { Reach::Pinned } else { Reach::Any };
         Box::pin(async move { self.0.dial(authority, reach).await.map_err(std::io::Error::other) })
     }
 }

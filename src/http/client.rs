@@ -122,6 +122,8 @@ impl Client {
         let host = authority.host.as_str().trim_matches(['[', ']']);
         let tcp = match &self.dial {
             Some(dial) => dial.dial(authority).await,
+            // Names below `localhost` mean this machine, known to DNS or not (RFC 6761 §6.3).
+            None if host.ends_with(".localhost") => TcpStream::connect(("localhost", authority.port)).await,
             None => TcpStream::connect((host, authority.port)).await,
         };
         let tcp = tcp.map_err(|source| Failed::Connect { authority: name(), source })?;

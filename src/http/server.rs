@@ -1,4 +1,4 @@
-//! Serves a router of the daemon's own: the zone, and whoami. HTTP/1, on loopback, with TLS or without.
+//! Serves a router of the daemon's own: whoami. HTTP/1 with TLS, on loopback.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -30,8 +30,8 @@ use crate::limits;
 /// `localhost` or for `name` are answered: a web page whose name was rebound to this address asks for another.
 pub async fn serve(
     listener: TcpListener,
-    tls: Option<Arc<ServerConfig>>,
-    name: Option<&'static str>,
+    tls: Arc<ServerConfig>,
+    name: &'static str,
     router: Router,
     stop: CancellationToken,
 ) {
@@ -53,28 +53,22 @@ pub async fn serve(
         };
         let _ = stream.set_nodelay(true);
         let (router, names, stop) = (router.clone(), Arc::clone(&names), stop.clone());
-        match &tls {
-            None => _ = connections.spawn(converse(stream, router, names, stop)),
-            Some(tls) => {
-                let acceptor = TlsAcceptor::from(Arc::clone(tls));
-                connections.spawn(async move {
-                    let shaken = tokio::time::timeout(limits::AGENT_TLS_TIMEOUT, acceptor.accept(stream)).await;
-                    if let Ok(Ok(stream)) = shaken {
-                        converse(stream, router, names, stop).await;
-                    }
-                });
+        let acceptor = TlsAcceptor::from(Arc::clone(&tls));
+        connections.spawn(async move {
+            let shaken = tokio::time::timeout(limits::AGENT_TLS_TIMEOUT, acceptor.accept(stream)).await;
+            if let Ok(Ok(stream)) = shaken {
+                converse(stream, router, names, stop).await;
             }
-        }
+        });
     }
     connections.close();
     let _ = tokio::time::timeout(limits::OWN_SERVER_DRAIN_TIMEOUT, connections.wait()).await;
 }
 
-fn own_names(address: SocketAddr, name: Option<&str>) -> Vec<String> {
+fn own_names(address: SocketAddr, name: &str) -> Vec<String> {
     let port = address.port();
     let local = [address.to_string(), format!("localhost:{port}")].into_iter();
-    let named = name.map(|name| [name.to_owned(), format!("{name}:443"), format!("{name}:{port}")]);
-    local.chain(named.into_iter().flatten()).collect()
+    local.chain([name.to_owned(), format!("{name}:443"), format!("{name}:{port}")]).collect()
 }
 
 /// Whether the request is for one of ours (RFC 9110 §7.4).

@@ -71,6 +71,18 @@ pub const ZONE_SIGN_IN_ATTEMPTS_MAX: i64 = 10;
 /// The window in which such attempts are counted.
 pub const ZONE_SIGN_IN_WINDOW: Duration = Duration::from_secs(15 * 60);
 
+/// Wrong attempts from one address within that window, whomever they are about: an office has one address.
+pub const ZONE_ADDRESS_ATTEMPTS_MAX: i64 = 100;
+
+/// A person signs in at the zone's provider and comes back within this time.
+pub const ZONE_EXTERNAL_SIGN_IN_LIFETIME: Duration = Duration::from_secs(600);
+
+/// The link of the first administrator is good for this long.
+pub const ZONE_WELCOME_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// What has expired is removed this often while a zone runs.
+pub const ZONE_PRUNING_INTERVAL: Duration = Duration::from_secs(600);
+
 /// Passwords that are checked at one time: each takes 19 MiB and some twenty milliseconds of a core.
 pub const ZONE_PASSWORD_CHECKS_MAX: usize = 2;
 

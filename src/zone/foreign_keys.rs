@@ -116,15 +116,20 @@ impl ForeignKeys {
         fresh.then_some(kept.keys)
     }
 
-    async fn get(&self, url: &str) -> Option<Bytes> {
-        if !self.may_ask(url) {
+    /// The document at an address.
+    pub(in crate::zone) async fn get(&self, url: &str) -> Option<Bytes> {
+        self.send(Request::get(url).header(ACCEPT, "application/json").body(Bytes::new()).ok()?).await
+    }
+
+    /// The body of a good answer, from an address that may be asked.
+    pub(in crate::zone) async fn send(&self, request: Request<Bytes>) -> Option<Bytes> {
+        if !self.may_ask(&request.uri().to_string()) {
             return None;
         }
-        let request = Request::get(url).header(ACCEPT, "application/json").body(Bytes::new()).ok()?;
         match self.client.as_ref()?.send(request).await {
             Ok(answer) if answer.status() == StatusCode::OK => Some(answer.into_body()),
             Ok(answer) => {
-                tracing::warn!(status = answer.status().as_u16(), "a document of somebody else can't be had");
+                tracing::warn!(status = answer.status().as_u16(), "somebody else's document was refused");
                 None
             }
             Err(failed) => {

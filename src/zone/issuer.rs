@@ -17,11 +17,15 @@ use crate::model::Secret;
 use crate::model::SessionId;
 use crate::model::Timestamp;
 use crate::zone::client_documents::ClientDocuments;
+use crate::zone::foreign_issuers::ForeignIssuers;
 use crate::zone::foreign_keys::ForeignKeys;
 use crate::zone::id::SignInId;
 use crate::zone::id::UserId;
+use crate::zone::id::ZoneId;
 use crate::zone::id::token_id;
 use crate::zone::keyring::Keyring;
+use crate::zone::keyring::KeyringFailed;
+use crate::zone::names;
 use crate::zone::people::People;
 use crate::zone::rules::Rules;
 use crate::zone::store::Application;
@@ -30,6 +34,7 @@ use crate::zone::store::Resource;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 use crate::zone::store::User;
+use crate::zone::zone::own_client;
 
 /// Everything that an endpoint needs.
 pub(in crate::zone) struct Issuer {
@@ -41,6 +46,7 @@ pub(in crate::zone) struct Issuer {
     pub(in crate::zone) rules: Rules,
     pub(in crate::zone) foreign_keys: ForeignKeys,
     pub(in crate::zone) documents: ClientDocuments,
+    pub(in crate::zone) foreign_issuers: ForeignIssuers,
     pub(in crate::zone) people: People,
 }
 
@@ -144,8 +150,8 @@ impl Issuer {
     ) -> Self {
         let verifier = Verifier::new(url.clone(), url.clone(), Arc::clone(&clock));
         let foreign_keys = ForeignKeys::new(rules.outbound.clone(), Arc::clone(&clock), &url);
-        let documents = ClientDocuments::new();
-        Self { url, verifier, store, keyring, clock, rules, foreign_keys, documents, people }
+        let (documents, foreign_issuers) = (ClientDocuments::new(), ForeignIssuers::new());
+        Self { url, verifier, store, keyring, clock, rules, foreign_keys, documents, foreign_issuers, people }
     }
 
     /// The issuer's own address, as in `iss`.
@@ -153,21 +159,18 @@ impl Issuer {
         &self.url
     }
 
-    /// The address of a zone of this database: the home zone's is the issuer's own, another's a name below it, as a
-    /// cookie or a CORS rule of one zone must not reach the next.
+    /// The address of a zone of this database: the home zone's is the issuer's own, another's a name below it.
     pub(in crate::zone) fn url_of(&self, zone: &str, is_home: bool) -> String {
-        if is_home {
-            return self.url.clone();
-        }
-        let (scheme, authority) = self.url.split_once("://").unwrap_or(("http", self.url.as_str()));
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => (host, format!(":{port}")),
-            _ => (authority, String::new()),
-        };
-        // An address has no names below it; localhost has (RFC 6761 §6.3).
-        let is_address = host.starts_with('[') || host.parse::<std::net::Ipv4Addr>().is_ok();
-        let host = if is_address { "localhost" } else { host };
-        format!("{scheme}://{zone}.{host}{port}")
+        if is_home { self.url.clone() } else { names::url_below(&self.url, zone) }
+    }
+
+    /// The issuer of another zone of this database, under the same rules, with keys and clients of its own.
+    pub(in crate::zone) async fn for_zone(&self, zone: ZoneId) -> Result<Self, KeyringFailed> {
+        let url = names::url_below(&self.url, zone.as_str());
+        let store = self.store.of(zone);
+        let keyring = self.keyring.of_zone(&store, self.clock.now()).await?;
+        store.add_user_agent(&own_client(), None, self.clock.now()).await?;
+        Ok(Self::new(url, store, keyring, Arc::clone(&self.clock), self.rules.clone(), self.people.clone()))
     }
 
     /// Reads a user's session token of this zone.

@@ -28,6 +28,7 @@ use crate::zone::private_file;
 use crate::zone::seal::Seal;
 use crate::zone::seal::SealFailed;
 use crate::zone::store::CurrentKey;
+use crate::zone::store::NewKey;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 use crate::zone::store::Succession;
@@ -60,6 +61,9 @@ pub enum KeyringFailed {
     /// No key could be made.
     #[error("no signing key could be made")]
     Generation,
+    /// There is none, for there is no such zone any more.
+    #[error("the zone has no signing key")]
+    None,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreFailed),
@@ -70,7 +74,7 @@ impl KeyringFailed {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Seal(failed) => failed.hint(),
-            Self::Content(_) | Self::Generation | Self::Store(_) => None,
+            Self::Content(_) | Self::Generation | Self::None | Self::Store(_) => None,
         }
     }
 }
@@ -98,6 +102,20 @@ impl Keyring {
         }
         let keys = read(&seal, store, None, now).await?;
         Ok(Self { seal, keys: ArcSwap::from_pointee(keys), rotation: Semaphore::new(1) })
+    }
+
+    /// The keys of another zone of the same database. A zone that an earlier version made gets its first one now.
+    pub(in crate::zone) async fn of_zone(&self, store: &Store, now: Timestamp) -> Result<Self, KeyringFailed> {
+        Self::open(Arc::clone(&self.seal), None, store, now).await
+    }
+
+    /// The keys of a zone that is to be made, sealed as the store holds them.
+    pub(in crate::zone) async fn first_keys(&self) -> Result<Vec<NewKey>, KeyringFailed> {
+        let mut keys = Vec::with_capacity(Algorithm::ALL.len());
+        for algorithm in Algorithm::ALL {
+            keys.push(sealed(&self.seal, &generate(algorithm).await?)?);
+        }
+        Ok(keys)
     }
 
     /// The keys of this moment.
@@ -179,7 +197,7 @@ async fn read_one(
     known: Option<&Keys>,
     algorithm: Algorithm,
 ) -> Result<Arc<SigningKey>, KeyringFailed> {
-    let CurrentKey { kid, sealed } = store.current_key(algorithm).await?.ok_or(KeyringFailed::Generation)?;
+    let CurrentKey { kid, sealed } = store.current_key(algorithm).await?.ok_or(KeyringFailed::None)?;
     if let Some(known) = known.map(|known| known.signing_with(algorithm)).filter(|known| known.kid() == kid) {
         return Ok(Arc::clone(known));
     }
@@ -194,10 +212,15 @@ async fn succeed(
     key: &SigningKey,
     now: Timestamp,
 ) -> Result<Succession, KeyringFailed> {
-    let der = key.to_pkcs8().map_err(|_| KeyringFailed::Generation)?;
-    let sealed = seal.seal(&row(key.kid()), &der)?;
     let dies_at = now.after(ZONE_TOKEN_LIFETIME_MAX).after(JWT_LEEWAY);
-    Ok(store.succeed_key(predecessor, key.algorithm(), key.public(), &sealed, dies_at, now).await?)
+    Ok(store.succeed_key(predecessor, &sealed(seal, key)?, dies_at, now).await?)
+}
+
+fn sealed(seal: &Seal, key: &SigningKey) -> Result<NewKey, KeyringFailed> {
+    let der = key.to_pkcs8().map_err(|_| KeyringFailed::Generation)?;
+    let jwk = serde_json::to_string(key.public()).map_err(|_| KeyringFailed::Generation)?;
+    let sealed = seal.seal(&row(key.kid()), &der)?;
+    Ok(NewKey { kid: key.kid().to_owned(), algorithm: key.algorithm(), jwk, sealed })
 }
 
 fn row(kid: &str) -> String {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::http::Client;
 use crate::zone::access::AccessPolicy;
 use crate::zone::access::DefaultAccess;
+use crate::zone::peer::TrustedProxies;
 
 /// The zone's rules. The default is the one of a personal zone.
 #[derive(Clone)]
@@ -14,6 +15,8 @@ pub struct Rules {
     pub registration: Registration,
     /// How documents of keys are fetched; without it, no client has keys elsewhere.
     pub outbound: Option<Client>,
+    /// Whose word on where a request comes from is believed.
+    pub trusted_proxies: TrustedProxies,
     /// Who decides which tokens are issued.
     pub access: Arc<dyn AccessPolicy>,
 }
@@ -29,7 +32,12 @@ pub enum Registration {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { registration: Registration::ByToken, outbound: None, access: Arc::new(DefaultAccess) }
+        Self {
+            registration: Registration::ByToken,
+            outbound: None,
+            trusted_proxies: TrustedProxies::default(),
+            access: Arc::new(DefaultAccess),
+        }
     }
 }
 

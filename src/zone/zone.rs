@@ -19,13 +19,19 @@ use crate::model::Scopes;
 use crate::model::Secret;
 use crate::model::Timestamp;
 use crate::model::UserName;
+use crate::zone::front::Front;
+use crate::zone::front::Zones;
 use crate::zone::id::ApplicationId;
 use crate::zone::issuer::Issuer;
 use crate::zone::keyring::Keyring;
 use crate::zone::keyring::KeyringFailed;
 use crate::zone::management;
+use crate::zone::names;
+use crate::zone::names::Names;
 use crate::zone::oauth;
 use crate::zone::opaque;
+use crate::zone::pages::WELCOME;
+use crate::zone::peer::TrustedProxies;
 use crate::zone::people::People;
 use crate::zone::people::Ticket;
 use crate::zone::private_file;
@@ -46,9 +52,12 @@ use crate::zone::store::StoreFailed;
 use crate::zone::store::User;
 use crate::zone::tokens::ApiTokens;
 
-/// The personal zone of one user. Several can live in one process, each with its own database and issuer.
+/// The home zone of a database, and beside it the other zones of that database. Several can live in one process, each
+/// with its own database and issuer.
 pub struct Zone {
     issuer: Arc<Issuer>,
+    /// The database's other zones.
+    others: Zones,
     owner: User,
 }
 
@@ -126,6 +135,9 @@ pub enum Error {
     /// Too short or too long.
     #[error("a password has between 10 and 256 characters")]
     Password,
+    /// No such zone in this database.
+    #[error("there is no zone `{0}`")]
+    NoZone(String),
     /// There is no such person, or no zone yet.
     #[error("there is no `{0}` in this zone")]
     Nobody(String),
@@ -147,7 +159,7 @@ impl Error {
             Self::Store(StoreFailed::Query(_) | StoreFailed::Conflict(_) | StoreFailed::Damaged(_)) => {
                 Some("if the file is damaged, move it away: agents are registered again by themselves")
             }
-            Self::Lifetime(_) | Self::Password | Self::Nobody(_) => None,
+            Self::Lifetime(_) | Self::Password | Self::Nobody(_) | Self::NoZone(_) => None,
             Self::OwnAddress(_) => Some("give the resource another identifier"),
         }
     }
@@ -176,7 +188,8 @@ impl Zone {
         let owner = store.welcome_user(owner.as_str(), now).await?;
         store.admit_admin(&owner.id, now).await?;
         store.add_user_agent(&own_client(), None, now).await?;
-        let zone = Self { issuer: Arc::new(Issuer::new(issuer, store, keyring, clock, rules, people)), owner };
+        let issuer = Arc::new(Issuer::new(issuer, store, keyring, clock, rules, people));
+        let zone = Self { others: Zones::new(Arc::clone(&issuer)), issuer, owner };
         zone.declare(resources).await?;
         Ok(zone)
     }
@@ -197,7 +210,12 @@ impl Zone {
         Ok(self.issuer.store.declare(&declared, self.issuer.clock.now()).await?)
     }
 
-    /// The zone's endpoints, for a listener at the issuer's address.
+    /// All zones of the database, each under its own name, the home zone also under `more`, each as `host:port`.
+    pub(in crate::zone) fn front(&self, more: &[String]) -> Front {
+        Front::new(Names::new(self.issuer.url(), more), self.router(), self.others.clone())
+    }
+
+    /// The home zone's endpoints, whatever name they are asked by.
     pub fn router(&self) -> Router {
         self.router_within(ZONE_REQUEST_TIMEOUT)
     }
@@ -244,6 +262,11 @@ impl Zone {
         &self.issuer.store
     }
 
+    /// Whether the other zones of the database can be asked for: they have names below this zone's own.
+    pub fn has_names_below(&self) -> bool {
+        names::has_names_below(self.issuer.url())
+    }
+
     /// The zone's own address.
     pub(in crate::zone) fn url(&self) -> &str {
         self.issuer.url()
@@ -255,6 +278,33 @@ impl Zone {
         if let Err(failed) = keyring.refresh(store, clock.now()).await {
             tracing::warn!(error = &failed as &dyn std::error::Error, "the keys could not be read anew");
         }
+    }
+
+    /// Forgets what has expired.
+    pub(in crate::zone) async fn prune(&self) {
+        let Issuer { store, clock, .. } = &*self.issuer;
+        if let Err(failed) = store.prune(clock.now()).await {
+            tracing::warn!(error = &failed as &dyn std::error::Error, "what has expired could not be removed");
+        }
+    }
+
+    pub(in crate::zone) fn trusted_proxies(&self) -> &TrustedProxies {
+        &self.issuer.rules.trusted_proxies
+    }
+
+    /// The link by which the owner chooses a first password; none when they have one. It is good until then, for a day.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn welcome_link(&self) -> Result<Option<Secret>, Error> {
+        if let Some((_, Some(_))) = self.issuer.store.password_of(&self.owner.identifier).await? {
+            return Ok(None);
+        }
+        let ticket = Ticket::for_welcome(&self.issuer, &self.owner);
+        let link = |ticket: Secret| {
+            Secret::new(format!("{}{WELCOME}?ticket={}", self.url(), ticket.expose_str().unwrap_or_default()))
+        };
+        Ok(ticket.map(link))
     }
 
     /// Finishes what is under way and closes the database. After it, the router answers with errors.
@@ -329,7 +379,7 @@ fn is_issuer(url: &str) -> bool {
 }
 
 /// The client of the command line: public, on any port of this machine.
-fn own_client() -> RegisteredClient {
+pub(in crate::zone) fn own_client() -> RegisteredClient {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     RegisteredClient {
         id: ApplicationId::known(OWN_CLIENT.to_owned()),

@@ -26,6 +26,7 @@ use tokio::net::TcpListener;
 use tokio::process::Child;
 use tokio::process::Command;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use valetkey::model::ResourceId;
 use valetkey::model::Scopes;
@@ -46,6 +47,7 @@ struct World {
     answered: Arc<Mutex<Vec<String>>>,
     browser: Browser,
     http: valetkey::http::Client,
+    zone: Arc<Zone>,
     _driver: Child,
     _folder: TempDir,
     _tasks: JoinSet<()>,
@@ -68,12 +70,17 @@ impl World {
                 lifetime: None,
             }],
             clock: Arc::new(SystemClock::new()),
-            rules: zone::Rules { registration: zone::Registration::Open, ..zone::Rules::default() },
+            rules: zone::Rules {
+                registration: zone::Registration::Open,
+                outbound: Some(crate::zone_oauth::client()),
+                ..zone::Rules::default()
+            },
         };
         let zone = Zone::open(settings).await.unwrap();
         zone.set_password("ada@example.com", Secret::new(PASSWORD)).await.unwrap();
-        let router = zone.router();
-        tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let zone = Arc::new(zone);
+        let served = Arc::clone(&zone);
+        tasks.spawn(async move { served.serve(listener, CancellationToken::new()).await });
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let callback = format!("http://{}/callback", listener.local_addr().unwrap());
@@ -88,7 +95,7 @@ impl World {
 
         let (driver, browser) = open_browser(folder.path()).await;
         let http = crate::zone_oauth::client();
-        Self { issuer, callback, answered, browser, http, _driver: driver, _folder: folder, _tasks: tasks }
+        Self { issuer, callback, answered, browser, http, zone, _driver: driver, _folder: folder, _tasks: tasks }
     }
 
     /// A public client whose name wants to be more than a name.
@@ -327,5 +334,53 @@ async fn a_page_stands_in_no_frame_and_runs_no_script() {
         document.body.append(script); const picture = document.createElement('div'); picture.setAttribute('style', 'color:red');
         document.body.append(picture); return [window.ran === true, getComputedStyle(picture).color === 'rgb(255, 0, 0)']";
     assert_eq!(world.browser.execute(inject, Vec::new()).await.unwrap(), json!([false, false]));
+    world.browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_signs_in_to_one_zone_through_another() {
+    let world = World::new().await;
+    let made = world.zone.api_tokens().await.unwrap().create("test", &["admin".to_owned()], None).await.unwrap();
+    let token = made.secret.expose_str().unwrap().to_owned();
+    let manage = async |method: &str, path: &str, body: Value| -> Value {
+        let request = hyper::Request::builder().method(method).uri(format!("{}{path}", world.issuer));
+        let request = request.header("authorization", format!("Bearer {token}"));
+        let request = request.header("content-type", "application/json").body(body.to_string().into()).unwrap();
+        let answer = world.http.send(request).await.unwrap();
+        assert_eq!(answer.status(), 200, "{:?}", answer.body());
+        serde_json::from_slice(answer.body()).unwrap()
+    };
+    let team = manage("POST", "/zones", json!({"name": "Team"})).await;
+    let (id, issuer) = (team["id"].as_str().unwrap(), team["protocols"]["oauth2"]["issuer"].as_str().unwrap());
+    let metadata = json!({
+        "client_name": "The team's zone", "redirect_uris": [team["protocols"]["oauth2"]["redirect_uri"]],
+        "grant_types": ["authorization_code"],
+    });
+    let client = world.post("/oauth/2/registration", "application/json", metadata.to_string()).await;
+    let provider = json!({
+        "identifier": world.issuer, "name": "Home", "client_id": client["client_id"],
+        "client_secret": client["client_secret"], "protocols": {"oauth2": {"issuer": world.issuer}},
+    });
+    let provider = manage("POST", &format!("/zones/{id}/providers"), provider).await;
+    manage("PATCH", &format!("/zones/{id}"), json!({"user_identity_provider_id": provider["id"]})).await;
+
+    world.browser.goto(&format!("{issuer}/sign-in")).await.unwrap();
+    world.wait("a.button").await;
+    assert!(world.look("10-sign-in-with-provider").await.contains("Continue with Home"));
+    world.click("a.button").await;
+    world.arrive(&world.issuer).await;
+    world.sign_in().await;
+    world.wait("button[value=allow]").await;
+    assert!(world.look("11-consent-to-another-zone").await.contains("The team's zone"));
+    world.click("button[value=allow]").await;
+    world.arrive(&format!("{issuer}/account")).await;
+    let account = world.look("12-account-of-a-guest").await;
+    assert!(account.contains("Browsers where you are signed in"), "{account}");
+    // Both zones know the browser, and each under a cookie of its own.
+    world.browser.goto(&format!("{}/account", world.issuer)).await.unwrap();
+    assert!(world.look("13-account-at-home").await.contains("ada@example.com"));
+    let cookie = world.browser.get_named_cookie("valetkey_zone").await.unwrap();
+    world.browser.goto(&format!("{issuer}/account")).await.unwrap();
+    assert_ne!(world.browser.get_named_cookie("valetkey_zone").await.unwrap().value(), cookie.value());
     world.browser.close().await.unwrap();
 }

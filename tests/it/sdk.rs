@@ -114,7 +114,7 @@ impl Stage {
         zone.set_password(ADA, Secret::new(PASSWORD)).await.unwrap();
         let token = zone.api_tokens().await.unwrap().create("sdk", &["admin".to_owned()], None).await.unwrap().secret;
         let challenge = valetkey::jose::hash_of(VERIFIER);
-        let code = zone::code_for_owner(&database, &issuer, ADA, &challenge, clock.now()).await.unwrap();
+        let code = zone::code_for_owner(&database, ADA, &challenge, clock.now()).await.unwrap();
         let served = Arc::clone(&zone);
         tasks.spawn(async move { served.serve(listener, CancellationToken::new()).await });
 

@@ -30,6 +30,8 @@ struct Alone {
     database: String,
     child: Child,
     address: String,
+    /// What it said before it served.
+    said: Vec<String>,
 }
 
 impl Alone {
@@ -40,8 +42,8 @@ impl Alone {
     fn start_with(database: &str, flags: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let database = database.replace("{home}", home.path().to_str().unwrap());
-        let (child, address) = spawn(home.path(), &database, flags);
-        Self { home, database, child, address }
+        let (child, address, said) = spawn(home.path(), &database, flags);
+        Self { home, database, child, address, said }
     }
 
     fn valetkey(&self, arguments: &[&str]) -> String {
@@ -68,7 +70,7 @@ fn command(home: &Path, database: &str) -> Command {
     command
 }
 
-fn spawn(home: &Path, database: &str, flags: &[&str]) -> (Child, String) {
+fn spawn(home: &Path, database: &str, flags: &[&str]) -> (Child, String, Vec<String>) {
     let mut child = command(home, database)
         .args(["zone", "serve", "--listen", "127.0.0.1:0", "--owner", "ada"])
         .args(flags)
@@ -86,7 +88,7 @@ fn spawn(home: &Path, database: &str, flags: &[&str]) -> (Child, String) {
     };
     // What it says later is read, so that it never waits for a reader.
     thread::spawn(move || lines.for_each(drop));
-    (child, address)
+    (child, address, said)
 }
 
 /// A request on a connection of its own; status, head and body.
@@ -336,6 +338,113 @@ fn a_zone_alone_on_postgresql_is_managed_with_a_token() {
     a_zone_alone_is_managed_with_a_token(&postgres());
 }
 
+/// A browser's worth of requests: it keeps its cookie and sends forms back.
+struct Visitor<'a> {
+    address: &'a str,
+    cookie: String,
+}
+
+impl<'a> Visitor<'a> {
+    fn new(address: &'a str) -> Self {
+        Self { address, cookie: String::new() }
+    }
+
+    /// Status, head and page.
+    fn visit(&mut self, method: &str, path: &str, form: &[(&str, &str)]) -> (u16, String, String) {
+        let fields = form.iter().fold(valetkey::http::Form::new(), |form, (name, value)| form.field(name, value));
+        let body = String::from_utf8(fields.into_bytes().to_vec()).unwrap();
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\ncookie: {}\r\nconnection: close\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+            self.address,
+            self.cookie,
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, page) = answer.split_once("\r\n\r\n").unwrap();
+        if let Some(set) = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")) {
+            set.split(';').next().unwrap().clone_into(&mut self.cookie);
+        }
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_owned(), page.to_owned())
+    }
+
+    /// Opens a link and chooses a password on its page.
+    fn choose(&mut self, link: &str, password: &str) {
+        let path = link.split_once(self.address).unwrap().1;
+        let (status, _, page) = self.visit("GET", path, &[]);
+        assert_eq!(status, 200, "{page}");
+        let (action, name) = (path.split('?').next().unwrap(), path.split(['?', '=']).nth(1).unwrap());
+        let form = [("mark", field(&page, "mark")), (name, field(&page, name)), ("new", password.to_owned())];
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let (status, head, page) = self.visit("POST", action, &form);
+        assert!(status == 303 && head.contains("location: /account"), "{head}\n{page}");
+        assert!(self.visit("GET", "/account", &[]).2.contains("Browsers where you are signed in"));
+    }
+}
+
+fn field(page: &str, name: &str) -> String {
+    page.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+fn a_team_comes_in(database: &str) {
+    let alone = Alone::start(database);
+    let link = alone.said.iter().find_map(|line| line.split_once("to choose one: ")).unwrap().1;
+    Visitor::new(&alone.address).choose(link, "correct horse battery");
+    assert_eq!(Visitor::new(&alone.address).visit("GET", link.split_once(&alone.address).unwrap().1, &[]).0, 400);
+    let token = alone.valetkey(&["token", "create", "--name", "ci", "--scope", "admin"]);
+    let organization =
+        alone.ask(&token, "GET", "/organizations", None).2["items"][0]["id"].as_str().unwrap().to_owned();
+    let body = json!({"email": "bob@example.com", "role": "org_admin"});
+    let path = format!("/organizations/{organization}/invitations");
+    let (status, _, invited) = alone.ask(&token, "POST", &path, Some(body));
+    assert_eq!(status, 200, "{invited}");
+    Visitor::new(&alone.address).choose(invited["url"].as_str().unwrap(), "battery staple horse");
+    // Bob signs in with the password, in another browser.
+    let mut bob = Visitor::new(&alone.address);
+    let page = bob.visit("GET", "/sign-in", &[]).2;
+    let mark = field(&page, "mark");
+    let form = [("mark", mark.as_str()), ("name", "bob@example.com"), ("password", "battery staple horse")];
+    assert_eq!(bob.visit("POST", "/sign-in", &form).0, 303);
+    assert!(bob.visit("GET", "/account", &[]).2.contains("<h1>bob@example.com</h1>"));
+    // A zone that is made here is served at its own name, with a key that is rotated by itself.
+    let (status, _, zone) = alone.ask(&token, "POST", "/zones", Some(json!({"name": "second"})));
+    assert_eq!(status, 200, "{zone}");
+    let id = zone["id"].as_str().unwrap();
+    let host = format!("{id}.localhost:{}", alone.address.rsplit(':').next().unwrap());
+    let at = |path: &str| ask(&alone.address, &host, "", "GET", path, None);
+    let issuer = at("/.well-known/openid-configuration").2["issuer"].clone();
+    assert_eq!((&issuer, issuer.as_str()), (&zone["protocols"]["oauth2"]["issuer"], Some(&*format!("http://{host}"))));
+    let before = at("/openidconnect/jwks").2["keys"].clone();
+    alone.valetkey(&["zone", "rotate-key", "--zone", id]);
+    let after = at("/openidconnect/jwks").2["keys"].clone();
+    let (before, after) = (before.as_array().unwrap(), after.as_array().unwrap());
+    assert_eq!(after.len(), 2 * before.len());
+    assert!(before.iter().all(|key| after.contains(key)), "{after:?}");
+    assert_eq!(at("/zones").0, 404);
+    assert_eq!(ask(&alone.address, &host.replace(id, "z"), "", "GET", "/openidconnect/jwks", None).0, 421);
+    // Whoever has a password is not welcomed again.
+    let home = alone.home.path().to_owned();
+    let (mut again, _, said) = spawn(&home, &alone.database, &[]);
+    again.kill().unwrap();
+    again.wait().unwrap();
+    assert!(said.iter().all(|line| !line.contains("welcome")), "{said:?}");
+}
+
+#[test]
+fn a_team_comes_in_to_a_zone_alone_on_a_file() {
+    a_team_comes_in("{home}/team.db");
+}
+
+#[test]
+fn a_team_comes_in_to_a_zone_alone_on_postgresql() {
+    a_team_comes_in(&postgres());
+}
+
 #[test]
 fn what_was_written_survives_a_kill() {
     let mut alone = Alone::start("sqlite:{home}/team.db");
@@ -371,7 +480,7 @@ fn what_was_written_survives_a_kill() {
         alone.child.kill().unwrap();
         alone.child.wait().unwrap();
         let made = writer.join().unwrap();
-        (alone.child, alone.address) = spawn(alone.home.path(), &alone.database, &[]);
+        (alone.child, alone.address, alone.said) = spawn(alone.home.path(), &alone.database, &[]);
         let path = format!("{apps}?query[identifier]=a{round}-&expand[]=total_count&limit=1");
         let (status, _, found) = alone.ask(&token, "GET", &path, None);
         assert_eq!(status, 200, "{found}");

@@ -30,6 +30,7 @@ use crate::zone::management::refused::Refused;
 use crate::zone::management::refused::settle;
 use crate::zone::opaque;
 use crate::zone::opaque::Hash;
+use crate::zone::pages::INVITATION;
 use crate::zone::store::Conditions;
 use crate::zone::store::Order;
 
@@ -52,6 +53,9 @@ struct Invitation {
     /// What the guest shows to accept. An extension: there is no mail server, so it is shown here, once.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
+    /// The page where the guest accepts with it; shown with the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     expires_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -129,7 +133,7 @@ async fn list(place: InOrganization, query: Query) -> Result<Json<Page<Invitatio
     query.expands_only(&[])?;
     let window = query.window(&[("created_at", Order::Created)])?;
     let listed = place.issuer.store.list::<Row>(COLUMNS, TABLES, place.rows(), &window).await?;
-    Ok(Json(Page::of(listed, |row| row.show(None, place.now))))
+    Ok(Json(Page::of(listed, |row| row.show(place.issuer.url(), None, place.now))))
 }
 
 /// Create invitation
@@ -157,7 +161,7 @@ async fn create(place: InOrganization, Body(sent): Body<Create>) -> Result<Json<
     place.issuer.store.insert("invitations", columns).await?;
     let row = place.issuer.store.find::<Row>(COLUMNS, TABLES, place.rows().equals("t.id", id.as_str())).await?;
     let row = row.ok_or_else(|| Refused::not_found("invitation"))?;
-    Ok(Json(row.show(token.expose_str().map(str::to_owned), now)))
+    Ok(Json(row.show(place.issuer.url(), token.expose_str().map(str::to_owned), now)))
 }
 
 /// Revoke invitation
@@ -223,7 +227,7 @@ impl Row {
         }
     }
 
-    fn show(self, token: Option<String>, now: Timestamp) -> Invitation {
+    fn show(self, address: &str, token: Option<String>, now: Timestamp) -> Invitation {
         Invitation {
             status: self.status(now),
             id: self.id,
@@ -231,6 +235,7 @@ impl Row {
             email: self.email,
             role: self.role,
             created_by: self.created_by,
+            url: token.as_ref().map(|token| format!("{address}{INVITATION}?token={token}")),
             token,
             expires_at: Timestamp::from_millis(self.expires_at),
             created_at: Timestamp::from_millis(self.created_at),

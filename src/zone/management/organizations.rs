@@ -112,7 +112,9 @@ async fn create(
     if caller.role_in_organization(&issuer, &home).await? != Some(Role::Manager) {
         return Err(Refused::forbidden("Only an administrator can make an organization"));
     }
-    let organization = issuer.store.make_organization(&body::name(sent.name)?, id, issuer.clock.now()).await?;
+    let name = body::name(sent.name)?;
+    let keys = issuer.keyring.first_keys().await?;
+    let organization = issuer.store.make_organization(&name, id, &keys, issuer.clock.now()).await?;
     Ok(Json(find(&issuer, &organization).await?.show(None)))
 }
 

@@ -12,6 +12,7 @@ use utoipa::IntoResponses;
 use utoipa::ToSchema;
 
 use crate::limits::ZONE_RETRY_AFTER_S;
+use crate::zone::keyring::KeyringFailed;
 use crate::zone::seal::SealFailed;
 use crate::zone::store::Change;
 use crate::zone::store::StoreFailed;
@@ -120,6 +121,19 @@ impl From<StoreFailed> for Refused {
                 message: "The zone's database is away, try again soon".to_owned(),
             },
             StoreFailed::Conflict(_) | StoreFailed::Query(_) | StoreFailed::Migration(_) | StoreFailed::Damaged(_) => {
+                Self::failed()
+            }
+        }
+    }
+}
+
+impl From<KeyringFailed> for Refused {
+    fn from(failed: KeyringFailed) -> Self {
+        match failed {
+            KeyringFailed::Store(failed) => failed.into(),
+            KeyringFailed::Seal(failed) => failed.into(),
+            KeyringFailed::Content(_) | KeyringFailed::Generation | KeyringFailed::None => {
+                tracing::error!(error = &failed as &dyn std::error::Error, "the zone could not answer");
                 Self::failed()
             }
         }

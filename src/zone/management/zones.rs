@@ -226,7 +226,8 @@ async fn create(
         ("updated_at", now.into()),
     ];
     columns.extend(sent.protocols.map(ProtocolsSent::columns).transpose()?.unwrap_or_default());
-    issuer.store.make_zone(&id, columns, issuer.clock.now()).await?;
+    let keys = issuer.keyring.first_keys().await?;
+    issuer.store.make_zone(&id, columns, &keys, issuer.clock.now()).await?;
     let row = find(&issuer, id.as_str()).await?;
     Ok(Json(row.show(&issuer, None)))
 }

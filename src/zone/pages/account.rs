@@ -22,6 +22,7 @@ use crate::zone::pages::view::AccountPage;
 use crate::zone::pages::view::EnrolmentPage;
 use crate::zone::pages::view::Line;
 use crate::zone::pages::view::RecoveryPage;
+use crate::zone::people::Asking;
 use crate::zone::people::Attempt;
 use crate::zone::store::BrowserSession;
 use crate::zone::store::Change;
@@ -81,7 +82,7 @@ pub(super) async fn change_password(issuer: State<Arc<Issuer>>, headers: HeaderM
         let has_one = issuer.store.password_of(&user.identifier).await?.is_some_and(|(_, phc)| phc.is_some());
         if has_one {
             let old = parameters.secret("old")?.unwrap_or_else(|| Secret::new(""));
-            match issuer.show_password(&user.identifier, old).await? {
+            match issuer.show_password(&user.identifier, old, None).await? {
                 Attempt::SignedIn(_) | Attempt::SecondFactorNeeded(_) => {}
                 Attempt::Refused => return person.show(Word::Fault("That is not your password.")).await,
                 Attempt::TooMany => return person.show(Word::Fault("Too many attempts. Please wait.")).await,
@@ -187,7 +188,7 @@ async fn act(
     let acted = async {
         let (browser, parameters) = form::read(issuer, headers, sent).await?;
         let Some((session, user)) = browser.session() else {
-            return Ok(sign_in::show(issuer, &browser, StatusCode::UNAUTHORIZED, ACCOUNT, "", None));
+            return Ok(sign_in::show(issuer, &browser, StatusCode::UNAUTHORIZED, ACCOUNT, "", None).await);
         };
         act(&Person { issuer, browser: &browser, session, user }, &parameters).await
     };
@@ -204,7 +205,7 @@ enum Word<'a> {
 
 async fn show(issuer: &Issuer, browser: &Browser, word: Word<'_>) -> Result<Response, Refusal> {
     let Some((session, user)) = browser.session() else {
-        return Ok(sign_in::show(issuer, browser, StatusCode::OK, ACCOUNT, "", None));
+        return sign_in::ask(issuer, browser, ACCOUNT, "", Asking::AsNeeded).await;
     };
     let (store, now) = (&issuer.store, issuer.clock.now());
     let grants = store.consents_of(&user.id, now).await?;

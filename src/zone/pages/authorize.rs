@@ -26,6 +26,7 @@ use crate::zone::pages::sign_in;
 use crate::zone::pages::view;
 use crate::zone::pages::view::ConsentPage;
 use crate::zone::pages::view::Wanted;
+use crate::zone::people::Asking;
 use crate::zone::store::BrowserSession;
 use crate::zone::store::Code;
 use crate::zone::store::User;
@@ -51,7 +52,12 @@ async fn consider(issuer: &Issuer, headers: &HeaderMap, query: &str) -> Result<R
             return Err(there(Refusal::request("login_required", "The person is not signed in")));
         }
         let name = authorization.login_hint.as_deref().unwrap_or_default();
-        return Ok(sign_in::show(issuer, &browser, StatusCode::OK, &again(query), name, None));
+        // Whoever is signed in here, but not as lately as it must be, is asked again there too.
+        let asking = match authorization.prompt == Prompt::SignIn || browser.session().is_some() {
+            true => Asking::Anew,
+            false => Asking::AsNeeded,
+        };
+        return sign_in::ask(issuer, &browser, &again(query), name, asking).await.map_err(NotAsked::Here);
     };
     let wanted = authorization.wanted(issuer).await.map_err(there)?;
     let granted = is_granted(issuer, &authorization, &user.id, &wanted).await.map_err(there)?;
@@ -90,7 +96,7 @@ async fn settle(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -> Result<Resp
     let authorization = Authorization::read(issuer, &Parameters::of_query(query)).await?;
     let there = |refusal| NotAsked::There(authorization.reply.clone(), refusal);
     let Some((session, user)) = browser.session() else {
-        return Ok(sign_in::show(issuer, &browser, StatusCode::OK, &again(query), "", None));
+        return Ok(sign_in::show(issuer, &browser, StatusCode::OK, &again(query), "", None).await);
     };
     if parameters.first("decision") != Some("allow") {
         return Err(there(Refusal::access_denied("The person denied the request")));

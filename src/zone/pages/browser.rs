@@ -51,9 +51,14 @@ impl Browser {
         self.session.as_ref()
     }
 
+    /// What the database knows the cookie by.
+    pub(super) fn hash(&self) -> Hash {
+        Hash::of(&self.cookie)
+    }
+
     /// The mark that a form of this browser carries.
     pub(super) fn mark(&self, issuer: &Issuer) -> String {
-        issuer.people.seal.mark(&self.marked())
+        issuer.people.seal.mark(&self.marked(issuer))
     }
 
     /// Whether a form is this browser's own: it carries the mark, and came from one of our pages.
@@ -61,7 +66,7 @@ impl Browser {
         let from_us = |value: &HeaderValue| value.as_bytes() == issuer.url().as_bytes();
         let origin = headers.get(ORIGIN).is_none_or(from_us);
         let site = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin");
-        self.had && origin && site && mark.is_some_and(|mark| issuer.people.seal.is_marked(&self.marked(), mark))
+        self.had && origin && site && mark.is_some_and(|mark| issuer.people.seal.is_marked(&self.marked(issuer), mark))
     }
 
     /// Signs the user in here, under a new word.
@@ -98,8 +103,9 @@ impl Browser {
         response
     }
 
-    fn marked(&self) -> String {
-        format!("form\n{}", Hash::of(&self.cookie).as_str())
+    /// Of one zone: all that share a database share what makes the mark.
+    fn marked(&self, issuer: &Issuer) -> String {
+        format!("form\n{}\n{}", issuer.store.zone(), Hash::of(&self.cookie).as_str())
     }
 }
 

@@ -22,9 +22,11 @@ pub(super) async fn read(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -> Re
 pub(super) fn going_on(parameters: &Parameters) -> String {
     let named = parameters.first("continue").unwrap_or_default();
     let plain = named.chars().all(|c| c.is_ascii_graphic() && c != '\\');
-    let ours = ["/oauth/2/authorize?", "/device", "/account"].iter().any(|page| match named.strip_prefix(page) {
-        Some(rest) => page.ends_with('?') || rest.is_empty() || rest.starts_with(['?', '/']),
-        None => false,
+    let ours = ["/oauth/2/authorize?", "/invitation?", "/device", "/account"].iter().any(|page| {
+        match named.strip_prefix(page) {
+            Some(rest) => page.ends_with('?') || rest.is_empty() || rest.starts_with(['?', '/']),
+            None => false,
+        }
     });
     if plain && ours { named.to_owned() } else { super::ACCOUNT.to_owned() }
 }
@@ -40,7 +42,9 @@ mod tests {
                 url::form_urlencoded::Serializer::new(String::new()).append_pair("continue", to).finish();
             going_on(&Parameters::of_query(&query))
         };
-        for good in ["/oauth/2/authorize?a=b&c=%2F", "/device?user_code=X", "/device", "/account"] {
+        for good in
+            ["/oauth/2/authorize?a=b&c=%2F", "/invitation?token=x", "/device?user_code=X", "/device", "/account"]
+        {
             assert_eq!(at(good), good);
         }
         for bad in

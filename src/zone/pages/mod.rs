@@ -9,10 +9,12 @@ mod account;
 mod authorize;
 mod browser;
 mod device;
+mod external;
 mod form;
 mod logout;
 mod sign_in;
 mod view;
+mod welcome;
 
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ use crate::zone::issuer::Issuer;
 use crate::zone::oauth::AUTHORIZE;
 use crate::zone::oauth::DEVICE_PAGE;
 use crate::zone::oauth::LOGOUT;
+use crate::zone::people::REDIRECT;
 
 /// All pages.
 pub(in crate::zone) fn router() -> Router<Arc<Issuer>> {
@@ -36,6 +39,10 @@ pub(in crate::zone) fn router() -> Router<Arc<Issuer>> {
         .route(SIGN_IN, get(sign_in::page).post(sign_in::password))
         .route(SECOND_FACTOR, post(sign_in::second_factor))
         .route(SIGN_IN_LINK, get(sign_in::link_page).post(sign_in::link))
+        .route(SIGN_IN_PROVIDER, get(external::depart))
+        .route(REDIRECT, get(external::come_back))
+        .route(WELCOME, get(welcome::page).post(welcome::choose_first))
+        .route(INVITATION, get(welcome::invitation).post(welcome::accept))
         .route(SIGN_OUT, post(logout::sign_out))
         .route(LOGOUT, get(logout::end_session).post(logout::end_session_by_form))
         .route(DEVICE_PAGE, get(device::page).post(device::decide))
@@ -63,6 +70,9 @@ const CONSENT: &str = "/oauth/2/consent";
 const SIGN_IN: &str = "/sign-in";
 const SECOND_FACTOR: &str = "/sign-in/second-factor";
 const SIGN_IN_LINK: &str = "/sign-in/link";
+const SIGN_IN_PROVIDER: &str = "/sign-in/provider";
+pub(in crate::zone) const WELCOME: &str = "/welcome";
+pub(in crate::zone) const INVITATION: &str = "/invitation";
 const SIGN_OUT: &str = "/sign-out";
 const ACCOUNT: &str = "/account";
 const STYLE: &str = "/assets/zone.css";

@@ -1,7 +1,11 @@
-//! Signing in: by password and second factor, or by a link that the owner of this machine made.
+//! Signing in: by password and second factor, by a link that the owner of this machine made, or at the zone's provider.
+//!
+//! Where the zone has a provider, a person on the way to somewhere is led there at once; `/sign-in` itself, and every
+//! page after something went wrong, lets them choose.
 
 use std::sync::Arc;
 
+use axum::extract::Extension;
 use axum::extract::RawQuery;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -14,6 +18,7 @@ use crate::zone::oauth::Parameters;
 use crate::zone::oauth::Refusal;
 use crate::zone::oauth::Sent;
 use crate::zone::opaque::Hash;
+use crate::zone::pages::SIGN_IN_PROVIDER;
 use crate::zone::pages::browser::Browser;
 use crate::zone::pages::browser::SecondFactor;
 use crate::zone::pages::form;
@@ -21,8 +26,12 @@ use crate::zone::pages::view;
 use crate::zone::pages::view::LinkPage;
 use crate::zone::pages::view::SecondFactorPage;
 use crate::zone::pages::view::SignInPage;
+use crate::zone::peer::Peer;
+use crate::zone::people::Asking;
 use crate::zone::people::Attempt;
+use crate::zone::people::Departure;
 use crate::zone::people::Ticket;
+use crate::zone::people::place;
 use crate::zone::store::Seen;
 use crate::zone::store::User;
 
@@ -30,13 +39,31 @@ use crate::zone::store::User;
 pub(super) async fn page(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, query: RawQuery) -> Response {
     let parameters = Parameters::of_query(query.0.as_deref().unwrap_or_default());
     match Browser::read(&issuer, &headers).await {
-        Ok(browser) => show(&issuer, &browser, StatusCode::OK, &form::going_on(&parameters), "", None),
+        Ok(browser) => show(&issuer, &browser, StatusCode::OK, &form::going_on(&parameters), "", None).await,
         Err(refusal) => view::fault(&refusal),
     }
 }
 
+/// Asks a person on the way to somewhere to sign in: at the zone's provider, or on the page.
+pub(super) async fn ask(
+    issuer: &Issuer,
+    browser: &Browser,
+    going_on: &str,
+    name: &str,
+    asking: Asking,
+) -> Result<Response, Refusal> {
+    Ok(match issuer.depart(&browser.hash(), going_on, name, asking).await? {
+        Departure::Here => show(issuer, browser, StatusCode::OK, going_on, name, None).await,
+        Departure::To(address) => browser.keep(issuer, view::go_to(&address)),
+        Departure::Nowhere(provider) => {
+            let fault = format!("{provider} can't be reached at the moment. Please try again later.");
+            show(issuer, browser, StatusCode::BAD_GATEWAY, going_on, name, Some(&fault)).await
+        }
+    })
+}
+
 /// The sign-in page, on the way to somewhere.
-pub(super) fn show(
+pub(super) async fn show(
     issuer: &Issuer,
     browser: &Browser,
     status: StatusCode,
@@ -45,21 +72,38 @@ pub(super) fn show(
     fault: Option<&str>,
 ) -> Response {
     let mark = browser.mark(issuer);
-    let page = SignInPage { mark: &mark, going_on, name, fault };
+    let way: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("continue", going_on).finish();
+    let way = format!("{SIGN_IN_PROVIDER}?{way}");
+    // The page is of use without it too.
+    let provider = issuer.store.sign_in_provider().await.ok().flatten();
+    let provider = provider.as_ref().map(|provider| (provider.name.as_str(), way.as_str()));
+    let page = SignInPage { mark: &mark, going_on, name, fault, provider };
     browser.keep(issuer, view::show_leading_to(status, &page, client_address(going_on).as_deref()))
 }
 
 /// `POST /sign-in`.
-pub(super) async fn password(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, sent: Sent) -> Response {
-    judge_password(&issuer, &headers, sent).await.unwrap_or_else(|refusal| view::fault(&refusal))
+pub(super) async fn password(
+    State(issuer): State<Arc<Issuer>>,
+    headers: HeaderMap,
+    from: Option<Extension<Peer>>,
+    sent: Sent,
+) -> Response {
+    judge_password(&issuer, &headers, from.map(|Extension(peer)| peer), sent)
+        .await
+        .unwrap_or_else(|refusal| view::fault(&refusal))
 }
 
-async fn judge_password(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -> Result<Response, Refusal> {
+async fn judge_password(
+    issuer: &Issuer,
+    headers: &HeaderMap,
+    from: Option<Peer>,
+    sent: Sent,
+) -> Result<Response, Refusal> {
     let (browser, parameters) = form::read(issuer, headers, sent).await?;
     let going_on = form::going_on(&parameters);
     let name = parameters.one("name")?.unwrap_or_default().trim();
     let password = parameters.secret("password")?.unwrap_or_else(|| Secret::new(""));
-    match issuer.show_password(name, password).await? {
+    match issuer.show_password(name, password, from).await? {
         Attempt::SignedIn(user) => signed_in(issuer, &browser, &user, SecondFactor::NotShown, &going_on).await,
         Attempt::SecondFactorNeeded(user) => {
             let ticket = Ticket::for_second_factor(issuer, &user);
@@ -72,17 +116,32 @@ async fn judge_password(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -> Res
             &going_on,
             name,
             Some("That name and password do not match."),
-        )),
-        Attempt::TooMany => Ok(show(issuer, &browser, StatusCode::TOO_MANY_REQUESTS, &going_on, name, Some(TOO_MANY))),
+        )
+        .await),
+        Attempt::TooMany => {
+            Ok(show(issuer, &browser, StatusCode::TOO_MANY_REQUESTS, &going_on, name, Some(TOO_MANY)).await)
+        }
     }
 }
 
 /// `POST /sign-in/second-factor`.
-pub(super) async fn second_factor(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, sent: Sent) -> Response {
-    judge_second_factor(&issuer, &headers, sent).await.unwrap_or_else(|refusal| view::fault(&refusal))
+pub(super) async fn second_factor(
+    State(issuer): State<Arc<Issuer>>,
+    headers: HeaderMap,
+    from: Option<Extension<Peer>>,
+    sent: Sent,
+) -> Response {
+    judge_second_factor(&issuer, &headers, from.map(|Extension(peer)| peer), sent)
+        .await
+        .unwrap_or_else(|refusal| view::fault(&refusal))
 }
 
-async fn judge_second_factor(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -> Result<Response, Refusal> {
+async fn judge_second_factor(
+    issuer: &Issuer,
+    headers: &HeaderMap,
+    from: Option<Peer>,
+    sent: Sent,
+) -> Result<Response, Refusal> {
     let (browser, parameters) = form::read(issuer, headers, sent).await?;
     let going_on = form::going_on(&parameters);
     let ticket = parameters.one("ticket")?.unwrap_or_default();
@@ -91,10 +150,19 @@ async fn judge_second_factor(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -
         None => None,
     };
     let Some(user) = user else {
-        return Ok(show(issuer, &browser, StatusCode::UNAUTHORIZED, &going_on, "", Some("Please sign in again.")));
+        let fault = Some("Please sign in again.");
+        return Ok(show(issuer, &browser, StatusCode::UNAUTHORIZED, &going_on, "", fault).await);
     };
+    let place = from.map(place);
+    if issuer.is_flooded(place.as_ref()).await? {
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        return Ok(show_second_factor(issuer, &browser, status, &going_on, ticket, Some(TOO_MANY)));
+    }
     match issuer.show_second_factor(&user, parameters.one("code")?.unwrap_or_default()).await? {
-        Attempt::SignedIn(user) => signed_in(issuer, &browser, &user, SecondFactor::Shown, &going_on).await,
+        Attempt::SignedIn(user) => {
+            issuer.was_right(place.as_ref()).await?;
+            signed_in(issuer, &browser, &user, SecondFactor::Shown, &going_on).await
+        }
         Attempt::SecondFactorNeeded(_) | Attempt::Refused => {
             let fault = Some("That code is not valid. Each code is good once.");
             Ok(show_second_factor(issuer, &browser, StatusCode::UNAUTHORIZED, &going_on, ticket, fault))
@@ -155,7 +223,7 @@ async fn signed_in(
     Ok(browser.keep(issuer, view::go_to(going_on)))
 }
 
-fn show_second_factor(
+pub(super) fn show_second_factor(
     issuer: &Issuer,
     browser: &Browser,
     status: StatusCode,

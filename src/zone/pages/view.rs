@@ -26,6 +26,38 @@ pub(super) struct SignInPage<'a> {
     pub(super) going_on: &'a str,
     pub(super) name: &'a str,
     pub(super) fault: Option<&'a str>,
+    /// What the provider is called through which people may sign in, and the way there.
+    pub(super) provider: Option<(&'a str, &'a str)>,
+}
+
+/// Back from the provider: goes on by itself.
+#[derive(Template)]
+#[template(path = "arrived.html")]
+pub(super) struct ArrivedPage<'a> {
+    pub(super) going_on: &'a str,
+}
+
+/// A first password.
+#[derive(Template)]
+#[template(path = "welcome.html")]
+pub(super) struct WelcomePage<'a> {
+    pub(super) mark: &'a str,
+    /// Where the form goes.
+    pub(super) action: &'a str,
+    /// By what the person comes in: a ticket or a token.
+    pub(super) subject: (&'a str, &'a str),
+    pub(super) name: &'a str,
+    pub(super) fault: Option<&'a str>,
+}
+
+/// An invitation of somebody who has an account.
+#[derive(Template)]
+#[template(path = "join.html")]
+pub(super) struct JoinPage<'a> {
+    pub(super) mark: &'a str,
+    pub(super) token: &'a str,
+    pub(super) organization: &'a str,
+    pub(super) user: &'a str,
 }
 
 /// The one-time password.

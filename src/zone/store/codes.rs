@@ -88,21 +88,27 @@ impl Store {
     ) -> Result<Redeemed, StoreFailed> {
         let mut change = self.pool.begin().await?;
         // The first statement writes, so that of two redemptions only one finds the code unused.
-        let claimed = sqlx::query("UPDATE oauth_codes SET used_at = $1 WHERE hash = $2 AND used_at IS NULL")
-            .bind(now.as_millis())
-            .bind(hash.as_str())
-            .execute(&mut *change)
-            .await?;
+        let claimed = sqlx::query(
+            "UPDATE oauth_codes SET used_at = $1 WHERE hash = $2 AND used_at IS NULL
+             AND user_id IN (SELECT id FROM users WHERE zone_id = $3)",
+        )
+        .bind(now.as_millis())
+        .bind(hash.as_str())
+        .bind(self.zone.as_str())
+        .execute(&mut *change)
+        .await?;
         let row: Option<Row> = sqlx::query_as(
             "SELECT client_id, user_id, browser_session_id, redirect_uri, challenge, resources, scopes, nonce,
              key_thumbprint, authenticated_at, second_factor_at, expires_at, session_id
-             FROM oauth_codes WHERE hash = $1 AND client_id = $2",
+             FROM oauth_codes WHERE hash = $1 AND client_id = $2
+             AND user_id IN (SELECT id FROM users WHERE zone_id = $3)",
         )
         .bind(hash.as_str())
         .bind(client.as_str())
+        .bind(self.zone.as_str())
         .fetch_optional(&mut *change)
         .await?;
-        // Another client's attempt leaves the code as it was.
+        // Another client's attempt, or one at another zone, leaves the code as it was.
         let Some((mut code, expires_at, begun)) = row.and_then(read) else { return Ok(Redeemed::Invalid) };
         if claimed.rows_affected() != 1 {
             if let Some(session) = begun {

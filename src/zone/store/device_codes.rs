@@ -147,19 +147,23 @@ impl Store {
         // The first statement writes, so that of two polls only one finds the code untaken.
         let claimed = sqlx::query(
             "UPDATE oauth_device_codes SET used_at = $1
-             WHERE hash = $2 AND client_id = $3 AND status = 'allowed' AND used_at IS NULL AND expires_at > $1",
+             WHERE hash = $2 AND client_id = $3 AND zone_id = $4 AND status = 'allowed' AND used_at IS NULL
+             AND expires_at > $1",
         )
         .bind(now.as_millis())
         .bind(hash.as_str())
         .bind(client.as_str())
+        .bind(self.zone.as_str())
         .execute(&mut *change)
         .await?;
         let row: Option<Row> = sqlx::query_as(
             "SELECT status, resources, scopes, user_id, browser_session_id, authenticated_at, second_factor_at,
-             interval_ms, polled_at, expires_at FROM oauth_device_codes WHERE hash = $1 AND client_id = $2",
+             interval_ms, polled_at, expires_at FROM oauth_device_codes
+             WHERE hash = $1 AND client_id = $2 AND zone_id = $3",
         )
         .bind(hash.as_str())
         .bind(client.as_str())
+        .bind(self.zone.as_str())
         .fetch_optional(&mut *change)
         .await?;
         let Some((status, resources, scopes, user, browser, at, second, interval, polled, expires)) = row else {

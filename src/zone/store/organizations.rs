@@ -4,17 +4,20 @@ use crate::model::Timestamp;
 use crate::zone::id::RowId;
 use crate::zone::id::ZoneId;
 use crate::zone::slug;
+use crate::zone::store::NewKey;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
+use crate::zone::store::signing_keys::add_key;
 use crate::zone::store::tables::insert_within;
 use crate::zone::store::zones::equip;
 
 impl Store {
-    /// A new organisation with a zone, administered by the user; its id.
+    /// A new organisation with a zone and the key that signs the zone's tokens, administered by the user; its id.
     pub(in crate::zone) async fn make_organization(
         &self,
         name: &str,
         user: &str,
+        keys: &[NewKey],
         now: Timestamp,
     ) -> Result<String, StoreFailed> {
         let (id, zone) = (RowId::random(), ZoneId::random());
@@ -37,6 +40,9 @@ impl Store {
         ];
         insert_within(&mut change, "zones", first).await?;
         equip(&mut change, &zone, now).await?;
+        for key in keys {
+            add_key(&mut change, &zone, key, now).await?;
+        }
         let admin = vec![
             ("organization_id", id.as_str().into()),
             ("user_id", user.into()),

@@ -22,7 +22,7 @@ impl Store {
     pub(in crate::zone) async fn see(&self, id: &Hash, expires_at: Timestamp) -> Result<Seen, StoreFailed> {
         let remembered =
             sqlx::query("INSERT INTO oauth_replays (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING")
-                .bind(id.as_str())
+                .bind(self.of_this_zone(id))
                 .bind(expires_at.as_millis())
                 .execute(&self.pool)
                 .await?;
@@ -52,6 +52,15 @@ impl Store {
     /// Forgets the attempts at `id`, for one succeeded.
     pub(in crate::zone) async fn forget_attempts(&self, id: &Hash) -> Result<(), StoreFailed> {
         sqlx::query("DELETE FROM people_attempts WHERE id = $1")
+            .bind(self.of_this_zone(id))
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// Takes one attempt at `id` back, for it was no wrong one.
+    pub(in crate::zone) async fn take_attempt_back(&self, id: &Hash) -> Result<(), StoreFailed> {
+        sqlx::query("UPDATE people_attempts SET attempts = attempts - 1 WHERE id = $1 AND attempts > 0")
             .bind(self.of_this_zone(id))
             .execute(&self.pool)
             .await?;

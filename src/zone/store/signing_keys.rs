@@ -1,14 +1,27 @@
 //! The keys that sign, and those before them whose tokens may still live.
 
+use sqlx::Any;
+use sqlx::Transaction;
+
 use crate::jose::Algorithm;
 use crate::jose::Jwk;
 use crate::model::Timestamp;
+use crate::zone::id::ZoneId;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 
 /// The key that signs, as the store holds it.
 pub(in crate::zone) struct CurrentKey {
     pub(in crate::zone) kid: String,
+    pub(in crate::zone) sealed: String,
+}
+
+/// A key that is to sign, as the store will hold it.
+pub(in crate::zone) struct NewKey {
+    pub(in crate::zone) kid: String,
+    pub(in crate::zone) algorithm: Algorithm,
+    /// The public half, as JSON.
+    pub(in crate::zone) jwk: String,
     pub(in crate::zone) sealed: String,
 }
 
@@ -39,20 +52,15 @@ impl Store {
         }
     }
 
-    /// Makes `key` the one that signs with `algorithm`, in the place of `predecessor`, which is shown until `dies_at` and whose private
-    /// half is gone.
+    /// Makes `key` the one that signs with its algorithm, in the place of `predecessor`, which is shown until `dies_at`
+    /// and whose private half is gone.
     pub(in crate::zone) async fn succeed_key(
         &self,
         predecessor: Option<&str>,
-        algorithm: Algorithm,
-        key: &Jwk,
-        sealed: &str,
+        key: &NewKey,
         dies_at: Timestamp,
         now: Timestamp,
     ) -> Result<Succession, StoreFailed> {
-        let (Some(kid), Ok(jwk)) = (key.kid(), serde_json::to_string(key)) else {
-            return Err(StoreFailed::Damaged("signing_keys"));
-        };
         let mut change = self.pool.begin().await?;
         if let Some(predecessor) = predecessor {
             let retired = sqlx::query(
@@ -68,20 +76,7 @@ impl Store {
                 return Ok(Succession::Overtaken);
             }
         }
-        let made = sqlx::query(
-            "INSERT INTO signing_keys (kid, zone_id, algorithm, jwk, sealed, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(kid)
-        .bind(self.zone.as_str())
-        .bind(algorithm.as_str())
-        .bind(jwk)
-        .bind(sealed)
-        .bind(now.as_millis())
-        .execute(&mut *change)
-        .await?;
-        if made.rows_affected() == 0 {
+        if !add_key(&mut change, &self.zone, key, now).await? {
             return Ok(Succession::Overtaken);
         }
         change.commit().await?;
@@ -101,4 +96,26 @@ impl Store {
             |(jwk, dies_at): (String, i64)| Some((serde_json::from_str(&jwk).ok()?, Timestamp::from_millis(dies_at)));
         Ok(rows.into_iter().filter_map(read).collect())
     }
+}
+
+/// Adds a key that signs, as part of a larger change; false when the zone has one of its algorithm.
+pub(super) async fn add_key(
+    change: &mut Transaction<'_, Any>,
+    zone: &ZoneId,
+    key: &NewKey,
+    now: Timestamp,
+) -> Result<bool, StoreFailed> {
+    let added = sqlx::query(
+        "INSERT INTO signing_keys (kid, zone_id, algorithm, jwk, sealed, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(&key.kid)
+    .bind(zone.as_str())
+    .bind(key.algorithm.as_str())
+    .bind(&key.jwk)
+    .bind(&key.sealed)
+    .bind(now.as_millis())
+    .execute(&mut **change)
+    .await?;
+    Ok(added.rows_affected() == 1)
 }

@@ -10,8 +10,10 @@ use crate::zone::id::ZoneId;
 use crate::zone::slug;
 use crate::zone::store::Column;
 use crate::zone::store::Conditions;
+use crate::zone::store::NewKey;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
+use crate::zone::store::signing_keys::add_key;
 use crate::zone::store::tables::insert_within;
 
 /// The zone that is served at the address itself, made now with its organisation if there is none. Several replicas
@@ -94,16 +96,29 @@ impl Store {
         Ok(())
     }
 
-    /// A new zone, with what each zone has from its first moment.
+    /// Whether there is such a zone.
+    pub(in crate::zone) async fn is_zone(&self, id: &ZoneId) -> Result<bool, StoreFailed> {
+        let found: Option<i64> = sqlx::query_scalar("SELECT home FROM zones WHERE id = $1")
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(found.is_some())
+    }
+
+    /// A new zone, with what each zone has from its first moment and the key that signs its tokens.
     pub(in crate::zone) async fn make_zone(
         &self,
         id: &ZoneId,
         columns: Vec<Column>,
+        keys: &[NewKey],
         now: Timestamp,
     ) -> Result<(), StoreFailed> {
         let mut change = self.pool.begin().await?;
         insert_within(&mut change, "zones", columns).await?;
         equip(&mut change, id, now).await?;
+        for key in keys {
+            add_key(&mut change, id, key, now).await?;
+        }
         change.commit().await?;
         Ok(())
     }

@@ -2,13 +2,16 @@
 //!
 //! Each test runs twice: as part of `on_sqlite` and of `on_postgres`. Without a PostgreSQL the latter fail.
 
+mod addresses;
 mod authorize;
 mod clients;
 mod collections;
 mod device;
 mod documents;
 mod exchange;
+mod external;
 mod grants;
+mod guests;
 mod impersonation;
 mod introspection;
 mod keys;
@@ -24,6 +27,7 @@ mod second_factor;
 mod sessions;
 mod software;
 mod token;
+mod zones;
 
 use std::path::Path;
 use std::process::Command;
@@ -117,12 +121,20 @@ impl Scene {
 
     /// A zone with other rules than a personal one's.
     async fn under(rules: Rules) -> Self {
+        Self::at(ISSUER, rules).await
+    }
+
+    /// The same at another address.
+    async fn at(issuer: &str, rules: Rules) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // A key that all scenes share: making one for each would take most of the tests' time.
         private_file::replace(&folder.path().join("zone.key"), &KEY).unwrap();
         let clock = Arc::new(HandClock(AtomicI64::new(NOW * 1000)));
         let database = new_database(folder.path()).await;
-        let zone = Zone::open(Settings { rules, ..settings(&database, folder.path(), &clock) }).await.unwrap();
+        let zone =
+            Zone::open(Settings { rules, issuer: issuer.to_owned(), ..settings(&database, folder.path(), &clock) })
+                .await
+                .unwrap();
         let daemon = zone.sign_in().await.unwrap();
         Self { folder, database, clock, zone, daemon }
     }
@@ -134,6 +146,12 @@ impl Scene {
 
     async fn send(&self, request: Request<Body>) -> Reply {
         Reply::read(self.zone.router().oneshot(request).await.unwrap()).await
+    }
+
+    /// The same at one of the database's zones, by the host and port that it is asked by.
+    async fn send_to(&self, host: &str, mut request: Request<Body>) -> Reply {
+        request.headers_mut().insert("host", host.parse().unwrap());
+        Reply::read(self.zone.front(&[]).answer(request).await).await
     }
 
     async fn get(&self, path: &str) -> Reply {

@@ -14,6 +14,8 @@ pub(super) const PASSWORD: &str = "correct horse battery";
 /// A browser that keeps its cookie and fills in forms.
 pub(super) struct Browser<'a> {
     scene: &'a Scene,
+    /// The host and port of the zone that it looks at.
+    host: String,
     cookie: std::cell::RefCell<Option<String>>,
 }
 
@@ -49,7 +51,16 @@ impl Page {
 
 impl<'a> Browser<'a> {
     pub(super) fn new(scene: &'a Scene) -> Self {
-        Self { scene, cookie: std::cell::RefCell::new(None) }
+        Self::at(scene, "127.0.0.1:7980")
+    }
+
+    pub(super) fn at(scene: &'a Scene, host: &str) -> Self {
+        Self { scene, host: host.to_owned(), cookie: std::cell::RefCell::new(None) }
+    }
+
+    /// With the cookie of this browser, at the zone of `other`.
+    pub(super) fn with_cookie_at(&self, host: &str) -> Self {
+        Self { scene: self.scene, host: host.to_owned(), cookie: self.cookie.clone() }
     }
 
     pub(super) async fn get(&self, path: &str) -> Page {
@@ -59,7 +70,7 @@ impl<'a> Browser<'a> {
     pub(super) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Page {
         let request = Request::post(path)
             .header("content-type", "application/x-www-form-urlencoded")
-            .header("origin", ISSUER)
+            .header("origin", format!("http://{}", self.host))
             .header("sec-fetch-site", "same-origin");
         self.send(request, encode(form)).await
     }
@@ -69,7 +80,8 @@ impl<'a> Browser<'a> {
             Some(cookie) => request.header("cookie", cookie),
             None => request,
         };
-        let response = self.scene.zone.router().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let request = request.header("host", &self.host).body(Body::from(body)).unwrap();
+        let response = self.scene.zone.front(&[]).answer(request).await;
         if let Some(set) = response.headers().get("set-cookie") {
             let set = set.to_str().unwrap();
             assert!(set.contains("; HttpOnly; SameSite=Lax"), "{set}");

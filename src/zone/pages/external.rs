@@ -1,0 +1,61 @@
+//! The way to the zone's provider and back.
+
+use std::sync::Arc;
+
+use axum::extract::RawQuery;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use crate::zone::issuer::Issuer;
+use crate::zone::oauth::Parameters;
+use crate::zone::oauth::Refusal;
+use crate::zone::pages::ACCOUNT;
+use crate::zone::pages::browser::Browser;
+use crate::zone::pages::browser::SecondFactor;
+use crate::zone::pages::form;
+use crate::zone::pages::sign_in;
+use crate::zone::pages::view;
+use crate::zone::pages::view::ArrivedPage;
+use crate::zone::people::Asking;
+use crate::zone::people::NotSignedIn;
+use crate::zone::people::Ticket;
+
+/// `GET /sign-in/provider`: a person chose to.
+pub(super) async fn depart(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, query: RawQuery) -> Response {
+    let parameters = Parameters::of_query(query.0.as_deref().unwrap_or_default());
+    let departed = async {
+        let browser = Browser::read(&issuer, &headers).await?;
+        sign_in::ask(&issuer, &browser, &form::going_on(&parameters), "", Asking::AsNeeded).await
+    };
+    departed.await.unwrap_or_else(|refusal: Refusal| view::fault(&refusal))
+}
+
+/// `GET /oauth/2/redirect`: back from there.
+pub(super) async fn come_back(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, query: RawQuery) -> Response {
+    let answer = Parameters::of_query(query.0.as_deref().unwrap_or_default());
+    arrive(&issuer, &headers, &answer).await.unwrap_or_else(|refusal| view::fault(&refusal))
+}
+
+async fn arrive(issuer: &Issuer, headers: &HeaderMap, answer: &Parameters) -> Result<Response, Refusal> {
+    let browser = Browser::read(issuer, headers).await?;
+    let (user, going_on) = match issuer.come_back(&browser.hash(), answer).await {
+        Ok(arrived) => arrived,
+        Err(NotSignedIn::Store(failed)) => return Err(failed.into()),
+        Err(not_signed_in) => {
+            tracing::warn!(error = &not_signed_in as &dyn std::error::Error, "nobody is signed in by the provider");
+            return Ok(sign_in::show(issuer, &browser, StatusCode::FORBIDDEN, ACCOUNT, "", Some(NOT_SIGNED_IN)).await);
+        }
+    };
+    // Who set a second factor up here is asked for it, however they showed the first.
+    if issuer.has_second_factor(&user).await? {
+        let ticket = Ticket::for_second_factor(issuer, &user);
+        return Ok(sign_in::show_second_factor(issuer, &browser, StatusCode::OK, &going_on, &ticket, None));
+    }
+    let browser = browser.sign_in(issuer, &user, SecondFactor::NotShown).await?;
+    // A page and no redirect: the provider's own page may forbid where its form leads in the end.
+    Ok(browser.keep(issuer, view::show(StatusCode::OK, &ArrivedPage { going_on: &going_on })))
+}
+
+const NOT_SIGNED_IN: &str = "Signing in there did not work. Please try again.";

@@ -1,0 +1,316 @@
+//! Signing in through a provider of the zone's choice (OpenID Connect Core §3.1, with PKCE).
+//!
+//! The state that a person carries is good once, for ten minutes, in the browser that they left with. Nonce and proof
+//! key are made from it with the zone's own key, so that no database holds them. What comes back is believed when the
+//! right issuer answers (RFC 9207) with an ID token that it signed for this zone and this state.
+//!
+//! A person is known by issuer and subject. Never by an e-mail address: whoever registers it elsewhere would be somebody
+//! else's user here.
+
+use std::sync::Arc;
+
+use axum::http::Request;
+use axum::http::header::ACCEPT;
+use axum::http::header::AUTHORIZATION;
+use axum::http::header::CONTENT_TYPE;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Deserialize;
+
+use crate::http::Form;
+use crate::http::form_encode;
+use crate::jose::Refused;
+use crate::jose::Unverified;
+use crate::jose::Verifier;
+use crate::jose::hash_of;
+use crate::model::Secret;
+use crate::zone::address;
+use crate::zone::foreign_issuers::Endpoints;
+use crate::zone::issuer::Issuer;
+use crate::zone::oauth::Parameters;
+use crate::zone::opaque;
+use crate::zone::opaque::Hash;
+use crate::zone::seal::SealFailed;
+use crate::zone::store::SignInProvider;
+use crate::zone::store::StoreFailed;
+use crate::zone::store::User;
+use crate::zone::store::Vouched;
+
+/// What a sign-in begins with.
+#[must_use]
+#[derive(Debug)]
+pub(in crate::zone) enum Departure {
+    /// Here: the zone has no provider.
+    Here,
+    /// At this address.
+    To(String),
+    /// Nowhere: the provider of this name can't be asked.
+    Nowhere(String),
+}
+
+/// How badly somebody wants to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::zone) enum Asking {
+    /// A sign-in of before will do.
+    AsNeeded,
+    /// Again, whoever is signed in there.
+    Anew,
+}
+
+/// Why nobody is signed in. For the log; the person hears that it did not work.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::zone) enum NotSignedIn {
+    /// No such state, in this browser.
+    #[error("the state is unknown, used, too old or another browser's")]
+    State,
+    /// The provider that the person left with is not the zone's any more.
+    #[error("the zone has another provider now")]
+    Provider,
+    /// Another issuer's answer, or nobody's.
+    #[error("the answer is not the provider's")]
+    Mixed,
+    /// The provider says no.
+    #[error("the provider refused")]
+    Denied,
+    /// No answer that can be read.
+    #[error("the provider's token endpoint gave no ID token")]
+    NoToken,
+    /// The ID token proves nothing.
+    #[error("the ID token is not acceptable")]
+    Token(#[from] Refused),
+    /// The ID token is for another sign-in, or about nobody.
+    #[error("the ID token is not for this sign-in")]
+    Claims,
+    /// Nobody of this zone.
+    #[error("the person is disabled, or not invited")]
+    Nobody,
+    /// The client secret can't be opened.
+    #[error(transparent)]
+    Seal(#[from] SealFailed),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreFailed),
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    id_token: String,
+}
+
+#[derive(Deserialize)]
+struct IdToken {
+    sub: String,
+    aud: serde_json::Value,
+    azp: Option<String>,
+    nonce: Option<String>,
+    email: Option<String>,
+    #[serde(default)]
+    email_verified: serde_json::Value,
+}
+
+impl Issuer {
+    /// Where somebody goes to sign in who then goes on to `going_on`.
+    pub(in crate::zone) async fn depart(
+        &self,
+        browser: &Hash,
+        going_on: &str,
+        hint: &str,
+        asking: Asking,
+    ) -> Result<Departure, StoreFailed> {
+        let Some(provider) = self.store.sign_in_provider().await? else { return Ok(Departure::Here) };
+        let endpoints = self.foreign_issuers.endpoints(self, &provider).await;
+        let (Some(endpoints), Some(client_id)) = (endpoints, provider.client_id.as_deref()) else {
+            tracing::warn!(provider = provider.id, "the provider of the zone's people can't be asked");
+            return Ok(Departure::Nowhere(provider.name));
+        };
+        let (state, hash) = opaque::generate("vks_");
+        let state = state.expose_str().unwrap_or_default();
+        self.store.leave(&hash, &provider.id, browser, going_on, self.clock.now()).await?;
+        let (redirect_uri, scope) = (self.redirect_uri(), endpoints.scopes.join(" "));
+        let (nonce, challenge) = (self.nonce(state), hash_of(&self.proof_key(state)));
+        let mut parameters: Vec<(&str, &str)> =
+            endpoints.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        parameters.extend([
+            ("response_type", "code"),
+            ("client_id", client_id),
+            ("redirect_uri", &redirect_uri),
+            ("scope", &scope),
+            ("state", state),
+            ("nonce", &nonce),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+        ]);
+        if !hint.is_empty() {
+            parameters.push(("login_hint", hint));
+        }
+        if asking == Asking::Anew {
+            parameters.push(("prompt", "login"));
+        }
+        Ok(match address::with_parameters(&endpoints.authorization, &parameters) {
+            Some(address) => Departure::To(address),
+            None => Departure::Nowhere(provider.name),
+        })
+    }
+
+    /// Who came back with this answer, and where they go on.
+    pub(in crate::zone) async fn come_back(
+        &self,
+        browser: &Hash,
+        answer: &Parameters,
+    ) -> Result<(User, String), NotSignedIn> {
+        let one = |name| answer.one(name).map_err(|_| NotSignedIn::Mixed);
+        let state = one("state")?.ok_or(NotSignedIn::State)?;
+        let left = self.store.arrive(&Hash::of(&Secret::new(state)), browser, self.clock.now()).await?;
+        let (provider_id, going_on) = left.ok_or(NotSignedIn::State)?;
+        let provider = self.store.sign_in_provider().await?.filter(|provider| provider.id == provider_id);
+        let provider = provider.ok_or(NotSignedIn::Provider)?;
+        let endpoints = self.foreign_issuers.endpoints(self, &provider).await.ok_or(NotSignedIn::Provider)?;
+        match one("iss")? {
+            Some(named) if named == provider.issuer => {}
+            None if !endpoints.names_itself => {}
+            Some(_) | None => return Err(NotSignedIn::Mixed),
+        }
+        if answer.first("error").is_some() {
+            return Err(NotSignedIn::Denied);
+        }
+        let code = one("code")?.ok_or(NotSignedIn::Denied)?;
+        let token = self.fetch_id_token(&provider, &endpoints, code, &self.proof_key(state)).await?;
+        let claims = self.verify_id_token(&provider, &endpoints, &token, &self.nonce(state)).await?;
+        let user = self.welcome(&provider, &claims).await?;
+        tracing::info!(user = user.id.as_str(), provider = provider.id, "the provider vouched for a person");
+        Ok((user, going_on))
+    }
+
+    async fn fetch_id_token(
+        &self,
+        provider: &SignInProvider,
+        endpoints: &Endpoints,
+        code: &str,
+        proof_key: &str,
+    ) -> Result<String, NotSignedIn> {
+        let client_id = provider.client_id.as_deref().ok_or(NotSignedIn::Provider)?;
+        let row = format!("providers/{}", provider.id);
+        let secret = provider.client_secret_sealed.as_deref().map(|sealed| self.people.seal.unseal(&row, sealed));
+        let secret = secret.transpose()?;
+        let form = Form::new()
+            .field("grant_type", "authorization_code")
+            .field("code", code)
+            .field("redirect_uri", self.redirect_uri())
+            .field("code_verifier", proof_key);
+        let request =
+            Request::post(&endpoints.token).header(ACCEPT, "application/json").header(CONTENT_TYPE, Form::CONTENT_TYPE);
+        let (request, form) = match &secret {
+            None => (request, form.field("client_id", client_id)),
+            Some(secret) if endpoints.secret_in_form => {
+                (request, form.field("client_id", client_id).field("client_secret", secret.expose()))
+            }
+            Some(secret) => (request.header(AUTHORIZATION, basic(client_id, secret)), form),
+        };
+        let request: Request<Bytes> = request.body(form.into_bytes()).map_err(|_| NotSignedIn::NoToken)?;
+        let answer = self.foreign_keys.send(request).await.ok_or(NotSignedIn::NoToken)?;
+        let tokens: Tokens = serde_json::from_slice(&answer).map_err(|_| NotSignedIn::NoToken)?;
+        Ok(tokens.id_token)
+    }
+
+    /// OpenID Connect Core §3.1.3.7.
+    async fn verify_id_token(
+        &self,
+        provider: &SignInProvider,
+        endpoints: &Endpoints,
+        token: &str,
+        nonce: &str,
+    ) -> Result<IdToken, NotSignedIn> {
+        let client_id = provider.client_id.clone().ok_or(NotSignedIn::Provider)?;
+        let kid = Unverified::key_id(token);
+        let keys = self.foreign_keys.at(&endpoints.keys, kid.as_deref()).await.ok_or(NotSignedIn::NoToken)?;
+        // An access token is signed with the same keys, and is none.
+        let kind = Unverified::read(token)?.typ;
+        if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("jwt")) {
+            return Err(NotSignedIn::Token(Refused::Type));
+        }
+        let verifier = Verifier::new(provider.issuer.clone(), client_id.clone(), Arc::clone(&self.clock));
+        let claims: IdToken = verifier.verify(token, &keys)?;
+        let several = claims.aud.as_array().is_some_and(|audiences| audiences.len() > 1);
+        let for_us = match &claims.azp {
+            Some(azp) => *azp == client_id,
+            None => !several,
+        };
+        let about_somebody = (1..=255).contains(&claims.sub.len()) && !claims.sub.contains('\0');
+        match claims.nonce.as_deref() == Some(nonce) && for_us && about_somebody {
+            true => Ok(claims),
+            false => Err(NotSignedIn::Claims),
+        }
+    }
+
+    async fn welcome(&self, provider: &SignInProvider, claims: &IdToken) -> Result<User, NotSignedIn> {
+        let verified = claims.email_verified == true || claims.email_verified == "true";
+        let email = claims.email.as_deref().filter(|email| is_email(email));
+        // Only an address that is theirs may be their name, and only while it is nobody else's.
+        let mut names: Vec<String> = email.filter(|_| verified).map(str::to_owned).into_iter().collect();
+        names.push(name_of(&provider.issuer, &claims.sub));
+        let vouched = Vouched {
+            provider: &provider.id,
+            issuer: &provider.issuer,
+            subject: &claims.sub,
+            email,
+            email_verified: verified,
+            names: &names,
+        };
+        self.store.welcome_vouched(&vouched, self.clock.now()).await?.ok_or(NotSignedIn::Nobody)
+    }
+
+    fn redirect_uri(&self) -> String {
+        format!("{}{REDIRECT}", self.url())
+    }
+
+    fn nonce(&self, state: &str) -> String {
+        self.people.seal.mark(&format!("external nonce\n{}\n{state}", self.store.zone()))
+    }
+
+    /// 43 characters, as RFC 7636 §4.1 has them.
+    fn proof_key(&self, state: &str) -> String {
+        self.people.seal.mark(&format!("external proof key\n{}\n{state}", self.store.zone()))
+    }
+}
+
+/// RFC 6749 §2.3.1.
+fn basic(client_id: &str, secret: &Secret) -> String {
+    let both = [form_encode(client_id.as_bytes()), form_encode(secret.expose())].join(":");
+    format!("Basic {}", STANDARD.encode(both))
+}
+
+fn is_email(text: &str) -> bool {
+    text.len() <= 254
+        && !text.chars().any(|c| c.is_control() || c.is_whitespace())
+        && text.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty())
+}
+
+/// What somebody is called who has no address of their own; never one that could be an address.
+fn name_of(issuer: &str, subject: &str) -> String {
+    let host = issuer.split_once("://").map_or(issuer, |(_, host)| host);
+    let subject = percent_encoding::utf8_percent_encode(subject, percent_encoding::NON_ALPHANUMERIC);
+    format!("{}/{subject}", host.trim_end_matches('/')).replace('@', "%40")
+}
+
+/// Where the provider sends people back to.
+pub(in crate::zone) const REDIRECT: &str = "/oauth/2/redirect";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_a_provider_is_never_an_address() {
+        assert_eq!(name_of("https://idp.example/t/", "ada@example.com"), "idp.example/t/ada%40example%2Ecom");
+        assert!(is_email("ada@example.com"));
+        for wrong in ["", "@", "ada@", "@example.com", "a b@example.com", "a\u{0}@b"] {
+            assert!(!is_email(wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_header_carries_is_encoded_twice() {
+        assert_eq!(basic("a:b", &Secret::new("s p%")), format!("Basic {}", STANDARD.encode("a%3Ab:s+p%25")));
+    }
+}

@@ -1,0 +1,112 @@
+//! Guests: people who were asked to come and choose their first password.
+
+use crate::model::Timestamp;
+use crate::zone::id::UserId;
+use crate::zone::opaque::Hash;
+use crate::zone::store::Store;
+use crate::zone::store::StoreFailed;
+use crate::zone::store::User;
+
+/// An invitation that is still open.
+#[derive(Clone, Debug)]
+pub(in crate::zone) struct OpenInvitation {
+    pub(in crate::zone) id: String,
+    pub(in crate::zone) organization: String,
+    pub(in crate::zone) organization_name: String,
+    pub(in crate::zone) email: String,
+    pub(in crate::zone) role: String,
+}
+
+impl Store {
+    /// The invitation with this token, while it is open.
+    pub(in crate::zone) async fn open_invitation(
+        &self,
+        token: &Hash,
+        now: Timestamp,
+    ) -> Result<Option<OpenInvitation>, StoreFailed> {
+        let row: Option<(String, String, String, String, String)> = sqlx::query_as(
+            "SELECT i.id, o.id, o.name, i.email, i.role
+             FROM invitations i JOIN organizations o ON o.id = i.organization_id
+             WHERE i.hash = $1 AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > $2",
+        )
+        .bind(token.as_str())
+        .bind(now.as_millis())
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|(id, organization, organization_name, email, role)| OpenInvitation {
+            id,
+            organization,
+            organization_name,
+            email,
+            role,
+        }))
+    }
+
+    /// Makes the guest a user with this password and a member, and spends the invitation: all of it or nothing. None when
+    /// the invitation is not open any more, or somebody bears the guest's name.
+    pub(in crate::zone) async fn accept_as_new(
+        &self,
+        invitation: &OpenInvitation,
+        phc: &str,
+        now: Timestamp,
+    ) -> Result<Option<User>, StoreFailed> {
+        let user = UserId::random();
+        let mut change = self.pool.begin().await?;
+        let spent = sqlx::query(
+            "UPDATE invitations SET accepted_at = $1, updated_at = $1
+             WHERE id = $2 AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > $1",
+        )
+        .bind(now.as_millis())
+        .bind(&invitation.id)
+        .execute(&mut *change)
+        .await?;
+        let made = sqlx::query(
+            "INSERT INTO users (id, zone_id, identifier, email, created_at, updated_at)
+             VALUES ($1, $2, $3, $3, $4, $4) ON CONFLICT DO NOTHING",
+        )
+        .bind(user.as_str())
+        .bind(self.zone.as_str())
+        .bind(&invitation.email)
+        .bind(now.as_millis())
+        .execute(&mut *change)
+        .await?;
+        if spent.rows_affected() != 1 || made.rows_affected() != 1 {
+            return Ok(None);
+        }
+        sqlx::query("INSERT INTO people_passwords (user_id, phc, changed_at) VALUES ($1, $2, $3)")
+            .bind(user.as_str())
+            .bind(phc)
+            .bind(now.as_millis())
+            .execute(&mut *change)
+            .await?;
+        sqlx::query(
+            "INSERT INTO organization_members (organization_id, user_id, role, created_at) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(&invitation.organization)
+        .bind(user.as_str())
+        .bind(&invitation.role)
+        .bind(now.as_millis())
+        .execute(&mut *change)
+        .await?;
+        change.commit().await?;
+        Ok(Some(User { id: user, identifier: invitation.email.clone() }))
+    }
+
+    /// Gives the user their first password; false when they have one.
+    pub(in crate::zone) async fn set_first_password(
+        &self,
+        user: &UserId,
+        phc: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreFailed> {
+        let set = sqlx::query(
+            "INSERT INTO people_passwords (user_id, phc, changed_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        )
+        .bind(user.as_str())
+        .bind(phc)
+        .bind(now.as_millis())
+        .execute(&self.pool)
+        .await?;
+        Ok(set.rows_affected() == 1)
+    }
+}

@@ -11,7 +11,6 @@ use crate::model::Clock;
 use crate::model::Secret;
 use crate::model::Timestamp;
 use crate::zone::api_token;
-use crate::zone::api_token::ApiToken;
 use crate::zone::store::ApiTokenRow;
 use crate::zone::store::Database;
 use crate::zone::store::Store;
@@ -140,10 +139,10 @@ impl ApiTokens {
         if let Some(wrong) = scopes.iter().find(|scope| !is_scope(scope)) {
             return Err(TokenFailed::Scope(wrong.escape_debug().to_string()));
         }
-        let ApiToken { secret, hash, hint } = api_token::generate();
+        let token = api_token::generate();
         let (scopes, now) = (scopes.join(" "), self.clock.now());
-        let id = self.store.add_api_token(&self.organization, &hash, &hint, name, &scopes, expires_at, now).await?;
-        Ok(NewToken { id, secret })
+        let id = self.store.add_api_token(&self.organization, &token, name, &scopes, expires_at, now).await?;
+        Ok(NewToken { id, secret: token.secret })
     }
 
     /// All, the oldest first.
@@ -171,9 +170,9 @@ impl ApiTokens {
     /// # Errors
     /// When there is no such active token, or the database fails.
     pub async fn rotate(&self, id: &str) -> Result<NewToken, TokenFailed> {
-        let ApiToken { secret, hash, hint } = api_token::generate();
-        match self.store.rotate_api_token(&self.organization, id, &hash, &hint, self.clock.now()).await? {
-            Some(id) => Ok(NewToken { id, secret }),
+        let token = api_token::generate();
+        match self.store.rotate_api_token(&self.organization, id, &token, self.clock.now()).await? {
+            Some(id) => Ok(NewToken { id, secret: token.secret }),
             None => Err(TokenFailed::Missing(id.escape_debug().to_string())),
         }
     }

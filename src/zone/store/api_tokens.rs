@@ -4,8 +4,8 @@ use sqlx::FromRow;
 
 use crate::limits::ZONE_LAST_USE_STEP;
 use crate::model::Timestamp;
+use crate::zone::api_token::ApiToken;
 use crate::zone::id::RowId;
-use crate::zone::opaque::Hash;
 use crate::zone::store::Conditions;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
@@ -34,8 +34,7 @@ impl Store {
     pub(in crate::zone) async fn add_api_token(
         &self,
         organization: &str,
-        hash: &Hash,
-        hint: &str,
+        token: &ApiToken,
         name: &str,
         scopes: &str,
         expires_at: Option<Timestamp>,
@@ -48,8 +47,8 @@ impl Store {
         )
         .bind(&id)
         .bind(organization)
-        .bind(hash.as_str())
-        .bind(hint)
+        .bind(token.hash.as_str())
+        .bind(&token.hint)
         .bind(name)
         .bind(scopes)
         .bind(now.as_millis())
@@ -82,8 +81,7 @@ impl Store {
         &self,
         organization: &str,
         id: &str,
-        hash: &Hash,
-        hint: &str,
+        token: &ApiToken,
         now: Timestamp,
     ) -> Result<Option<String>, StoreFailed> {
         let successor = format!("tok_{}", RowId::random());
@@ -98,8 +96,8 @@ impl Store {
              SELECT $1, organization_id, $2, $3, name, scopes, $4, expires_at FROM api_tokens WHERE id = $5",
         )
         .bind(&successor)
-        .bind(hash.as_str())
-        .bind(hint)
+        .bind(token.hash.as_str())
+        .bind(&token.hint)
         .bind(now.as_millis())
         .bind(id)
         .execute(&mut *change)

@@ -16,8 +16,10 @@ use crate::cli::Failure;
 use crate::cli::LogFormat;
 use crate::cli::Output;
 use crate::cli::Surroundings;
+use crate::daemon::ZoneEvents;
 use crate::http::Client;
 use crate::limits;
+use crate::model::Clock;
 use crate::model::UserName;
 use crate::os;
 use crate::os::SystemClock;
@@ -61,6 +63,9 @@ struct ServeArgs {
     /// Who administers it first; you without this.
     #[arg(long, value_name = "NAME")]
     owner: Option<String>,
+    /// Where its ledger of events is: tokens issued and denied, policies bound. Without it, a folder of its own.
+    #[arg(long, value_name = "FOLDER")]
+    audit: Option<PathBuf>,
     /// How log lines look.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -114,8 +119,13 @@ async fn serve(args: ServeArgs, surroundings: &Surroundings, output: &mut Output
     let tls = tls::client_config(&roots, &[], &[b"http/1.1"])
         .map_err(|error| Failure::new(Exit::Refused, "TLS can't be used").caused_by(&error))?;
     let outbound = Client::new(tls, limits::OUTBOUND_TIMEOUT, limits::OUTBOUND_ANSWER_BYTES_MAX);
+    let clock: Arc<dyn Clock> = clock;
+    let paths = &surroundings.paths;
+    // Several may run on one machine; each keeps its own.
+    let folder = args.audit.unwrap_or_else(|| paths.zone_audit_folder().join(format!("at-{}", address.port())));
+    let events = Arc::new(ZoneEvents::open(folder, paths.ca_folder(), &clock)?);
     // A team's zone: any client may come, and gets nothing but what a person allows it.
-    let rules = Rules { registration: Registration::Open, outbound: Some(outbound), ..Rules::default() };
+    let rules = Rules { registration: Registration::Open, outbound: Some(outbound), events, ..Rules::default() };
     let settings = Settings { database, sealing_key, issuer, owner, resources: Vec::new(), clock, rules };
     let zone = Zone::open(settings).await.map_err(|error| {
         let failure = Failure::new(Exit::Refused, "the zone can't be opened").caused_by(&error);

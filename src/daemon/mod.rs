@@ -14,6 +14,7 @@ mod parts;
 mod reload;
 mod watch;
 mod workers;
+mod zone_events;
 
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ use crate::os;
 use crate::os::systemd;
 
 pub(crate) use self::log::start as start_log;
+pub(crate) use self::zone_events::ZoneEvents;
 
 /// Runs the daemon until it is told to stop.
 ///

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::jose::Jwk;
+use crate::jose::Jws;
 use crate::model::Secret;
 
 /// Signs JWTs. Parsed once and kept, because checking an RSA key costs as much as a signature.
@@ -61,17 +62,30 @@ impl SigningKey {
 
     /// A compact JWS (RFC 7515 §7.1) over `claims`, with `typ` in its header.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<Secret, NotSigned> {
-        let header = Header { alg: "RS256", typ, kid: &self.kid };
-        let mut token = encode(&header)?;
+        let mut token = self.header(typ)?;
         token.push('.');
         token.push_str(&encode(claims)?);
-        let mut signature = vec![0; self.pair.public_modulus_len()];
-        self.pair
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
-            .map_err(|_| NotSigned)?;
+        let signature = self.signature(token.as_bytes())?;
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         Ok(Secret::new(token))
+    }
+
+    /// A flattened JWS (RFC 7515 §7.2.2) over exactly these bytes: for what is shown to everybody.
+    pub fn sign_flattened(&self, typ: &str, payload: &[u8]) -> Result<Jws, NotSigned> {
+        let (protected, payload) = (self.header(typ)?, URL_SAFE_NO_PAD.encode(payload));
+        let signature = self.signature(format!("{protected}.{payload}").as_bytes())?;
+        Ok(Jws { protected, payload, signature: URL_SAFE_NO_PAD.encode(signature) })
+    }
+
+    fn header(&self, typ: &str) -> Result<String, NotSigned> {
+        encode(&Header { alg: "RS256", typ, kid: &self.kid })
+    }
+
+    fn signature(&self, message: &[u8]) -> Result<Vec<u8>, NotSigned> {
+        let mut signature = vec![0; self.pair.public_modulus_len()];
+        self.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).map_err(|_| NotSigned)?;
+        Ok(signature)
     }
 
     fn from_pair(pair: RsaKeyPair) -> Result<Self, KeyNotUsable> {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::http::Client;
-use crate::zone::access::AccessPolicy;
-use crate::zone::access::DefaultAccess;
+use crate::zone::events::Events;
+use crate::zone::events::NoEvents;
 
 /// The zone's rules. The default is the one of a personal zone.
 #[derive(Clone)]
@@ -16,8 +16,8 @@ pub struct Rules {
     pub proof_key: ProofKey,
     /// How documents of keys are fetched; without it, no client has keys elsewhere.
     pub outbound: Option<Client>,
-    /// Who decides which tokens are issued.
-    pub access: Arc<dyn AccessPolicy>,
+    /// Who keeps what an auditor wants to know.
+    pub events: Arc<dyn Events>,
 }
 
 /// Who may register a client (RFC 7591).
@@ -44,7 +44,7 @@ impl Default for Rules {
             registration: Registration::ByToken,
             proof_key: ProofKey::Required,
             outbound: None,
-            access: Arc::new(DefaultAccess),
+            events: Arc::new(NoEvents),
         }
     }
 }

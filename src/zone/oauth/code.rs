@@ -170,7 +170,7 @@ pub(super) async fn token(
         return Err(Refusal::consent_required());
     }
     let scopes = scopes.intersection(&resource.scopes);
-    let scopes = permitted(issuer, client, OnBehalf::User(user.id.as_str()), &resource, &scopes).await?;
+    let scopes = permitted(issuer, client, OnBehalf::User(user.for_policies(None)), &resource, &scopes).await?;
     Ok(issuer.issue(Wanted {
         subject: Subject::User(user),
         client: &client.application,

@@ -20,9 +20,13 @@ mod dependencies;
 mod device_codes;
 mod failure;
 mod grants;
+mod managed_policies;
 mod oauth_sessions;
 mod organizations;
 mod people;
+mod policies;
+mod policy_bindings;
+mod policy_bundles;
 mod refresh_tokens;
 mod registration_tokens;
 mod replays;
@@ -60,6 +64,15 @@ pub(in crate::zone) use self::device_codes::Polled;
 pub(in crate::zone) use self::device_codes::Waiting;
 pub(in crate::zone) use self::oauth_sessions::Renewed;
 pub(in crate::zone) use self::oauth_sessions::SessionLine;
+pub(in crate::zone) use self::policies::Archivable;
+pub(in crate::zone) use self::policies::Archived;
+pub(in crate::zone) use self::policies::NewVersion;
+pub(in crate::zone) use self::policies::Versioned;
+pub(in crate::zone) use self::policy_bindings::Bound;
+pub(in crate::zone) use self::policy_bindings::Mode;
+pub(in crate::zone) use self::policy_bindings::PolicyWords;
+pub(in crate::zone) use self::policy_bundles::Before;
+pub(in crate::zone) use self::policy_bundles::KeptBundle;
 pub(in crate::zone) use self::refresh_tokens::Rotation;
 pub(in crate::zone) use self::replays::Seen;
 pub(in crate::zone) use self::resources::Resource;
@@ -101,6 +114,7 @@ impl Store {
         }
         MIGRATIONS.run(&pool).await?;
         let zone = zones::welcome_home(&pool, now).await?;
+        zones::equip_earlier(&pool, now).await?;
         Ok(Self { pool, zone })
     }
 

@@ -68,8 +68,8 @@ mod tests {
         drop(events);
         let report = audit::verify(&lines, None, &keys).unwrap();
         assert!(report.fault.is_none(), "{report:?}");
-        let file = std::fs::read_dir(&lines).unwrap().map(|entry| entry.unwrap().path());
-        let file = file.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")).next().unwrap();
+        let mut files = std::fs::read_dir(&lines).unwrap().map(|entry| entry.unwrap().path());
+        let file = files.find(|path| path.extension().is_some_and(|extension| extension == "jsonl")).unwrap();
         let text = std::fs::read_to_string(file).unwrap();
         let told: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let told: Vec<_> = told.iter().filter(|line| line["kind"] == "event").collect();

@@ -250,9 +250,8 @@ async fn prepare(at: usize, database: &str, served: &Served, ways: &mut Vec<Way>
 
 /// A person's session token: what an exchange begins with.
 async fn session(served: &Served) -> String {
-    let issuer = format!("http://{}", served.address);
     let now = SystemClock::new().now();
-    let code = zone::code_for_owner(&served.database, &issuer, "ada", &hash_of(VERIFIER), now).await.unwrap();
+    let code = zone::code_for_owner(&served.database, "ada", &hash_of(VERIFIER), now).await.unwrap();
     let body = form(&[
         ("grant_type", "authorization_code"),
         ("client_id", zone::OWN_CLIENT),

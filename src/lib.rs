@@ -33,7 +33,7 @@
 //! L4  proxy  control  zone  whoami  config               edges that speak bytes; never each other
 //! L3  broker  refusal                                    the corridor; knows the steps and no bytes
 //! L2  agent resource policy credential upstream audit    the steps: model, mechanisms, and the proof before
-//! L1  http  os  tls  jose                                mechanisms without domain words
+//! L1  http  os  tls  jose  cedar                         mechanisms without domain words
 //! L0  model  limits                                      words and numbers; no I/O, no tokio, no clock
 //! ```
 //!
@@ -64,6 +64,7 @@
 pub mod agent;
 pub mod audit;
 pub mod broker;
+pub mod cedar;
 pub mod cli;
 pub mod config;
 pub mod control;

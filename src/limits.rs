@@ -417,6 +417,28 @@ pub const ZONE_PAGE_MAX: u32 = 1000;
 /// A body of the management API; the largest holds a policy or a secret.
 pub const ZONE_MANAGEMENT_BODY_BYTES_MAX: usize = 1024 * 1024;
 
+/// Policies of one version of a set; a team's have some dozens.
+pub const ZONE_POLICY_SET_ENTRIES_MAX: usize = 500;
+
+/// One policy's text; a thousandth part of it is usual.
+pub const ZONE_POLICY_BYTES_MAX: usize = 256 * 1024;
+
+/// Brackets within brackets, `if` within `else`, and dots after dots in a policy: Cedar reads them by recursion.
+pub const ZONE_POLICY_DEPTH_MAX: usize = 24;
+
+/// Operator signs of a policy, two to each `&&`: a chain of them is a tree as deep as it is long. What would be longer
+/// is a set and `contains`.
+pub const ZONE_POLICY_OPERATORS_MAX: usize = 100;
+
+/// The stack of the thread that reads a policy: its JSON may be as deep as a body's JSON can be.
+pub const ZONE_POLICY_STACK_BYTES: usize = 32 * 1024 * 1024;
+
+/// A policy bundle when it is unpacked; packed, it is bound as every body is. A user's policies are some kilobytes.
+pub const ZONE_POLICY_BUNDLE_UNPACKED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Compiled policy sets that are kept: two per zone are in use at a time.
+pub const ZONE_POLICY_SETS_KEPT_MAX: u64 = 64;
+
 /// How exactly the last use of an API token is known: to write it down at each would cost a write per request.
 pub const ZONE_LAST_USE_STEP: Duration = Duration::from_secs(60);
 

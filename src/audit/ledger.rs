@@ -173,6 +173,16 @@ impl Ledger {
         self.queue(|front| front.queue_completion(body, || self.clock().now()));
     }
 
+    /// Takes a line along that belongs to no request.
+    pub(super) fn queue_note(&self, body: &[u8]) {
+        self.queue(|front| {
+            if !front.queue.push(body, None) {
+                let gap = front.gap(self.clock().now(), std::io::ErrorKind::StorageFull);
+                gap.completions = gap.completions.saturating_add(1);
+            }
+        });
+    }
+
     /// Takes a decision and its completion along that were never asked for.
     pub(super) fn queue_record(&self, decided: &[u8], completed: &[u8]) {
         self.queue(|front| {

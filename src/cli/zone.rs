@@ -18,11 +18,12 @@ use crate::cli::Failure;
 use crate::cli::LogFormat;
 use crate::cli::Output;
 use crate::cli::Surroundings;
+use crate::daemon::ZoneEvents;
 use crate::http::Client;
 use crate::http::Dial;
 use crate::limits;
 use crate::model::Authority;
-use crate::model::Clock as _;
+use crate::model::Clock;
 use crate::model::UserName;
 use crate::os;
 use crate::os::SystemClock;
@@ -77,6 +78,9 @@ struct ServeArgs {
     /// zone asks: without this, only the public internet is asked.
     #[arg(long)]
     allow_private_fetch: bool,
+    /// Where its ledger of events is: tokens issued and denied, policies bound. Without it, a folder of its own.
+    #[arg(long, value_name = "FOLDER")]
+    audit: Option<PathBuf>,
     /// How log lines look.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -190,9 +194,13 @@ async fn serve(args: ServeArgs, surroundings: &Surroundings, output: &mut Output
         .through(Arc::new(Fetch { dialer: Dialer::new(None), reach }));
     let trusted_proxies = TrustedProxies::parse(args.trusted_proxy.iter().map(String::as_str))
         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let clock: Arc<dyn Clock> = clock;
+    let paths = &surroundings.paths;
+    // Several may run on one machine; each keeps its own.
+    let folder = args.audit.unwrap_or_else(|| paths.zone_audit_folder().join(format!("at-{}", address.port())));
+    let events = Arc::new(ZoneEvents::open(folder, paths.ca_folder(), &clock)?);
     // A team's zone: any client may come, and gets nothing but what a person allows it.
-    let rules =
-        Rules { registration: Registration::Open, outbound: Some(outbound), trusted_proxies, ..Rules::default() };
+    let rules = Rules { registration: Registration::Open, outbound: Some(outbound), trusted_proxies, events };
     let administrator = owner.to_string();
     let settings = Settings { database, sealing_key, issuer, owner, resources: Vec::new(), clock, rules };
     let zone = Zone::open(settings).await.map_err(|error| failure("the zone can't be opened", &error))?;

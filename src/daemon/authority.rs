@@ -12,6 +12,7 @@ use crate::credential::Persist;
 use crate::credential::Secrets;
 use crate::credential::ZoneClient;
 use crate::daemon::listeners::Listeners;
+use crate::daemon::zone_events::ZoneEvents;
 use crate::http::Client;
 use crate::model::Clock;
 use crate::model::Scopes;
@@ -63,6 +64,8 @@ pub(super) async fn open_zone(
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<zone::Zone>, Failure> {
     let config::Zone::Embedded { .. } = config.zone else { return Ok(None) };
+    let paths = &surroundings.paths;
+    let events = ZoneEvents::open(paths.zone_audit_folder().join("embedded"), paths.ca_folder(), clock)?;
     let settings = zone::Settings {
         sealing_key: surroundings.paths.zone_database().with_extension("seal"),
         database: zone::Database::Sqlite(surroundings.paths.zone_database()),
@@ -70,7 +73,7 @@ pub(super) async fn open_zone(
         owner: user.clone(),
         resources: declared(resources),
         clock: Arc::clone(clock),
-        rules: zone::Rules { outbound: Some(client.clone()), ..zone::Rules::default() },
+        rules: zone::Rules { outbound: Some(client.clone()), events: Arc::new(events), ..zone::Rules::default() },
     };
     zone::Zone::open(settings).await.map(Some).map_err(|error| zone_failure(&error))
 }

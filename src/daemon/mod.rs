@@ -14,6 +14,7 @@ mod parts;
 mod reload;
 mod watch;
 mod workers;
+mod zone_events;
 
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ use crate::os::systemd;
 use crate::proxy::Crew;
 
 pub(crate) use self::log::start as start_log;
+pub(crate) use self::zone_events::ZoneEvents;
 
 /// Runs the daemon until it is told to stop.
 ///

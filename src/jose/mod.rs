@@ -5,12 +5,14 @@
 //! are not even read, but for a proof of possession, which is nothing else), verifies with a shared secret, or knows
 //! what a claim means to anyone.
 
+mod jws;
 mod key_set;
 mod proof;
 mod signing_key;
 mod unverified;
 mod verifier;
 
+pub use jws::Jws;
 pub use key_set::Jwk;
 pub use key_set::Jwks;
 pub use key_set::KeySet;

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use crate::jose::Jwk;
+use crate::jose::Jws;
 use crate::model::Secret;
 
 /// Signs JWTs. Parsed once and kept, because checking an RSA key costs as much as a signature.
@@ -124,6 +125,13 @@ impl SigningKey {
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         Ok(Secret::new(token))
+    }
+
+    /// A flattened JWS (RFC 7515 §7.2.2) over exactly these bytes: for what is shown to everybody.
+    pub fn sign_flattened(&self, typ: &str, payload: &[u8]) -> Result<Jws, NotSigned> {
+        let (protected, payload) = (self.header(typ)?, URL_SAFE_NO_PAD.encode(payload));
+        let signature = self.signature(format!("{protected}.{payload}").as_bytes())?;
+        Ok(Jws { protected, payload, signature: URL_SAFE_NO_PAD.encode(signature) })
     }
 
     fn header(&self, typ: &str) -> Result<String, NotSigned> {

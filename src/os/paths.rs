@@ -56,6 +56,11 @@ impl Paths {
         self.state.join("audit")
     }
 
+    /// The ledger of the zone's events.
+    pub fn zone_audit_folder(&self) -> PathBuf {
+        self.state.join("zone-audit")
+    }
+
     /// The embedded zone's database.
     pub fn zone_database(&self) -> PathBuf {
         self.state.join("zone.db")

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use aws_lc_rs::digest;
+
 use crate::model::Timestamp;
 use crate::os::random;
 use crate::zone::opaque;
@@ -58,6 +60,13 @@ id!(
     RowId, ""
 );
 
+impl RowId {
+    /// The one that always goes with `seed`.
+    pub(in crate::zone) fn derived(seed: &str) -> Self {
+        Self(word(digest::digest(&digest::SHA256, seed.as_bytes()).as_ref().iter().take(26)))
+    }
+}
+
 impl ApplicationId {
     /// One for a client that registered itself: `ua:` and a SHA-256 in hex, of nothing but chance.
     pub(in crate::zone) fn random_user_agent() -> Self {
@@ -79,8 +88,11 @@ pub(in crate::zone) fn token_id(now: Timestamp) -> String {
 
 /// 26 characters of 5 random bits each; 256 is a multiple of 32, so that none is likelier than another.
 fn random_word() -> String {
-    let bytes: [u8; 26] = random::bytes();
-    bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 31))).map(|letter| char::from(*letter)).collect()
+    word(random::bytes::<26>().iter())
+}
+
+fn word<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
+    bytes.filter_map(|byte| ALPHABET.get(usize::from(byte & 31))).map(|letter| char::from(*letter)).collect()
 }
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";

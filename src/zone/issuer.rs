@@ -16,7 +16,12 @@ use crate::model::Scopes;
 use crate::model::Secret;
 use crate::model::SessionId;
 use crate::model::Timestamp;
+use crate::zone::access::Library;
+use crate::zone::access::SubjectClaims;
 use crate::zone::client_documents::ClientDocuments;
+use crate::zone::events::CREDENTIALS_ISSUE;
+use crate::zone::events::Event;
+use crate::zone::events::Field;
 use crate::zone::foreign_issuers::ForeignIssuers;
 use crate::zone::foreign_keys::ForeignKeys;
 use crate::zone::id::SignInId;
@@ -48,6 +53,8 @@ pub(in crate::zone) struct Issuer {
     pub(in crate::zone) documents: ClientDocuments,
     pub(in crate::zone) foreign_issuers: ForeignIssuers,
     pub(in crate::zone) people: People,
+    /// The access policies in use.
+    pub(in crate::zone) policies: Library,
 }
 
 /// A signed access token, and what its answer says about it.
@@ -132,6 +139,11 @@ impl Session {
         self.act.as_ref()
     }
 
+    /// What access policies see of it.
+    pub(in crate::zone) fn for_policies(&self) -> SubjectClaims<'_> {
+        SubjectClaims { client_id: &self.client_id, scope: self.scope.as_deref(), session: &self.sid }
+    }
+
     /// The thumbprint of the key without which it is of no use.
     pub(in crate::zone) fn key(&self) -> Option<&str> {
         self.cnf.as_ref().map(|confirmation| confirmation.jkt.as_str())
@@ -151,7 +163,8 @@ impl Issuer {
         let verifier = Verifier::new(url.clone(), url.clone(), Arc::clone(&clock));
         let foreign_keys = ForeignKeys::new(rules.outbound.clone(), Arc::clone(&clock), &url);
         let (documents, foreign_issuers) = (ClientDocuments::new(), ForeignIssuers::new());
-        Self { url, verifier, store, keyring, clock, rules, foreign_keys, documents, foreign_issuers, people }
+        let policies = Library::new();
+        Self { url, verifier, store, keyring, clock, rules, foreign_keys, documents, foreign_issuers, people, policies }
     }
 
     /// The issuer's own address, as in `iss`.
@@ -310,6 +323,21 @@ impl Issuer {
         claims.jti = token_id(now);
         claims.scope = (!scopes.is_empty()).then(|| scopes.to_string());
         let token = self.keyring.keys().signing_with(algorithm).sign(ACCESS_TOKEN, &claims)?;
+        self.rules.events.record(&Event {
+            name: CREDENTIALS_ISSUE,
+            fields: &[
+                ("application", Field::Text(client.id.as_str())),
+                ("application_name", Field::Text(&client.name)),
+                ("client_id", Field::Text(&client.client_id)),
+                ("subject", Field::Text(claims.sub)),
+                ("subject_profile", Field::Text(claims.sub_profile)),
+                ("resource", Field::Text(claims.aud)),
+                ("scopes", Field::Text(claims.scope.as_deref().unwrap_or(""))),
+                ("session", Field::Text(claims.sid.unwrap_or(""))),
+                ("token_id", Field::Text(&claims.jti)),
+                ("lifetime_s", Field::Number(lifetime.as_secs())),
+            ],
+        });
         tracing::info!(
             client = client.id.as_str(),
             client_name = client.name,

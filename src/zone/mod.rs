@@ -5,14 +5,17 @@
 //! (RFC 7591), and short-lived RFC 9068 access tokens for one exact audience each (RFC 8707).
 //!
 //! Never: it knows nothing of the broker, which speaks to it by HTTP as to a stranger; it keeps no secret in clear;
-//! it issues no token for a resource or a scope that was not declared, and none in a user's name without the
-//! user's grant.
+//! it issues no token for a resource or a scope that was not declared, none in a user's name without the user's grant,
+//! and none that the access policies of the zone, which are Cedar, do not permit.
 
 mod access;
 mod address;
 mod api_token;
+mod bundle;
+mod canonical;
 mod client_documents;
 mod client_name;
+mod events;
 mod foreign_issuers;
 mod foreign_keys;
 mod front;
@@ -37,11 +40,10 @@ mod tokens;
 #[allow(clippy::module_inception, reason = "the folder's noun has a file of its own")]
 mod zone;
 
-pub use self::access::AccessDecision;
-pub use self::access::AccessPolicy;
-pub use self::access::AccessRequest;
-pub use self::access::DefaultAccess;
-pub use self::access::OnBehalf;
+pub use self::events::Event;
+pub use self::events::Events;
+pub use self::events::Field;
+pub use self::events::NoEvents;
 pub use self::keyring::KeyringFailed;
 pub use self::peer::NoNetwork;
 pub use self::peer::TrustedProxies;

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::http::Client;
-use crate::zone::access::AccessPolicy;
-use crate::zone::access::DefaultAccess;
+use crate::zone::events::Events;
+use crate::zone::events::NoEvents;
 use crate::zone::peer::TrustedProxies;
 
 /// The zone's rules. The default is the one of a personal zone.
@@ -17,8 +17,8 @@ pub struct Rules {
     pub outbound: Option<Client>,
     /// Whose word on where a request comes from is believed.
     pub trusted_proxies: TrustedProxies,
-    /// Who decides which tokens are issued.
-    pub access: Arc<dyn AccessPolicy>,
+    /// Who keeps what an auditor wants to know.
+    pub events: Arc<dyn Events>,
 }
 
 /// Who may register a client (RFC 7591).
@@ -36,7 +36,7 @@ impl Default for Rules {
             registration: Registration::ByToken,
             outbound: None,
             trusted_proxies: TrustedProxies::default(),
-            access: Arc::new(DefaultAccess),
+            events: Arc::new(NoEvents),
         }
     }
 }

@@ -30,11 +30,6 @@ use valetkey::model::Timestamp;
 use valetkey::model::UserName;
 use valetkey::os::SystemClock;
 use valetkey::zone;
-use valetkey::zone::AccessDecision;
-use valetkey::zone::AccessPolicy;
-use valetkey::zone::AccessRequest;
-use valetkey::zone::DefaultAccess;
-use valetkey::zone::OnBehalf;
 use valetkey::zone::Zone;
 
 use crate::pages::open_browser;
@@ -61,20 +56,6 @@ struct Stage {
 struct Wound {
     system: SystemClock,
     ahead_s: AtomicI64,
-}
-
-/// What an administrator may permit beyond the default: the application of this name may take a user's place.
-struct Impersonator;
-
-impl AccessPolicy for Impersonator {
-    fn decide(&self, request: &AccessRequest<'_>) -> AccessDecision {
-        match request.on_behalf {
-            OnBehalf::Impersonated(_) if request.client_name == "Night shift" => {
-                AccessDecision::Permit(request.scopes.clone())
-            }
-            _ => DefaultAccess.decide(request),
-        }
-    }
 }
 
 impl Clock for Wound {
@@ -106,7 +87,6 @@ impl Stage {
             rules: zone::Rules {
                 registration: zone::Registration::Open,
                 outbound: Some(crate::zone_oauth::client()),
-                access: Arc::new(Impersonator),
                 ..zone::Rules::default()
             },
         };

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 const LAYERS: &[(&str, u8)] = &[
     ("model", 0),
     ("limits", 0),
+    ("cedar", 1),
     ("http", 1),
     ("jose", 1),
     ("os", 1),
@@ -38,7 +39,8 @@ const STEPS: &[&str] = &["agent", "resource", "policy", "credential", "upstream"
 
 /// The only rooms that may know a crate.
 const DOORS: &[(&str, &[&str])] = &[
-    ("cedar_policy", &["policy"]),
+    ("cedar_policy", &["cedar"]),
+    ("miette", &["cedar"]),
     ("sqlx", &["zone"]),
     ("utoipa", &["zone"]),
     ("rcgen", &["tls"]),
@@ -52,6 +54,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("notify", &["os", "daemon"]),
     ("askama", &["zone"]),
     ("argon2", &["zone"]),
+    ("flate2", &["zone"]),
     ("totp_rs", &["zone"]),
 ];
 

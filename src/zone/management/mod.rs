@@ -8,6 +8,7 @@
 
 mod api_tokens;
 mod applications;
+mod attestation;
 mod body;
 mod caller;
 mod credentials;
@@ -24,6 +25,14 @@ mod organizations;
 mod page;
 mod patch;
 mod permissions;
+mod policies;
+mod policy_bundle;
+mod policy_format;
+mod policy_manifest;
+mod policy_schemas;
+mod policy_set_versions;
+mod policy_sets;
+mod policy_versions;
 mod provider_protocols;
 mod providers;
 mod query;
@@ -81,6 +90,12 @@ pub(in crate::zone) fn router(issuer: Arc<Issuer>) -> Router {
         .merge(users::router())
         .merge(members::router())
         .merge(secrets::router())
+        .merge(policy_schemas::router())
+        .merge(policies::router())
+        .merge(policy_versions::router())
+        .merge(policy_sets::router())
+        .merge(policy_set_versions::router())
+        .merge(policy_bundle::router())
         .merge(organizations::router())
         .merge(api_tokens::router())
         .merge(service_accounts::router())

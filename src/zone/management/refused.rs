@@ -80,6 +80,18 @@ impl Refused {
         Self { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, code: "unsupported_media_type", message }
     }
 
+    /// Another body than a policy bundle.
+    pub(super) fn unsupported_bundle() -> Self {
+        let message = "The body must be application/vnd.keycard.policy-bundle.v1+tar+gzip".to_owned();
+        Self { message, ..Self::unsupported() }
+    }
+
+    /// A policy bundle that is none.
+    pub(super) fn bundle(why: &str) -> Self {
+        let message = format!("The policy bundle is not valid: {why}");
+        Self { status: StatusCode::BAD_REQUEST, code: "bundle_invalid", message }
+    }
+
     /// The body is over the bound.
     pub(super) fn too_large() -> Self {
         let message = "The request is too large".to_owned();

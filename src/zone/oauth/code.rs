@@ -179,7 +179,8 @@ pub(super) async fn token(
     };
     let resource = target::known(issuer, wanted).await?;
     let scopes = scopes.intersection(&resource.scopes);
-    let scopes = permitted(issuer, client, OnBehalf::User(user.id.as_str()), &resource, None, &scopes).await?;
+    let on_behalf = OnBehalf::User(user.for_policies(None));
+    let scopes = permitted(issuer, client, on_behalf, &resource, None, &scopes).await?;
     Ok(issuer.issue(Wanted {
         subject: Subject::User(user),
         client: &client.application,

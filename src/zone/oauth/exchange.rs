@@ -8,6 +8,7 @@
 use crate::jose::Refused;
 use crate::jose::Unverified;
 use crate::zone::access::OnBehalf;
+use crate::zone::access::Person;
 use crate::zone::issuer::Issuer;
 use crate::zone::issuer::Session;
 use crate::zone::issuer::Subject;
@@ -53,7 +54,8 @@ pub(super) async fn grant(
         require_grant(issuer, client, &user, &resource, accessing).await?;
     }
     let scopes = target::scopes(&resource, parameters)?;
-    let scopes = permitted(issuer, client, OnBehalf::User(user.id.as_str()), &resource, accessing, &scopes).await?;
+    let on_behalf = OnBehalf::User(user.for_policies(Some(subject.for_policies())));
+    let scopes = permitted(issuer, client, on_behalf, &resource, accessing, &scopes).await?;
     let (session, sign_in) = (parameters.session()?, subject.sign_in());
     let issued = issuer.issue(Wanted {
         subject: Subject::UserThrough(&user),
@@ -88,9 +90,13 @@ async fn impersonate(
     }
     let resource = target::find(issuer, parameters).await?;
     let scopes = target::scopes(&resource, parameters)?;
-    let scopes = permitted(issuer, client, OnBehalf::Impersonated(&named), &resource, None, &scopes).await?;
-    // The policy first: who may not impersonate learns nothing of who exists.
-    let user = issuer.store.user_named(&named).await?.ok_or_else(Refusal::consent_required)?;
+    // The policy decides before it is told whether there is such a user: who may not impersonate learns nothing of who
+    // exists.
+    let user = issuer.store.user_named(&named).await?;
+    let nobody = Person { id: "", identifier: &named, email: &named, claims: None };
+    let on_behalf = OnBehalf::Impersonated(user.as_ref().map_or(nobody, |user| user.for_policies(None)));
+    let scopes = permitted(issuer, client, on_behalf, &resource, None, &scopes).await?;
+    let user = user.ok_or_else(Refusal::consent_required)?;
     if !issuer.store.is_delegated(&user.id, resource.identifier.as_str(), issuer.clock.now()).await? {
         return Err(Refusal::consent_required());
     }

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::jose::NotSigned;
 use crate::limits::ZONE_RETRY_AFTER_S;
+use crate::zone::store::PolicyWords;
 use crate::zone::store::StoreFailed;
 
 /// A refusal: status, code and a sentence. Nothing of the request is in the sentence, but for names that the zone knows.
@@ -60,6 +61,15 @@ impl Refusal {
     /// No policy permits this application that resource. The words are those that clients know.
     pub(in crate::zone) fn not_allowed(application: &str, resource: &str) -> Self {
         let description = format!("Application \"{application}\" is not allowed to access \"{resource}\".");
+        Self { description: Cow::Owned(description), ..Self::bad("access_denied", "") }
+    }
+
+    /// A policy forbids that resource. The words are those that clients know.
+    pub(in crate::zone) fn forbidden(resource: &str, by: &PolicyWords) -> Self {
+        let PolicyWords { policy, set, version } = by;
+        let description = format!(
+            "Access to \"{resource}\" is denied by Policy \"{policy}\" in version {version} of Policy Set \"{set}\"."
+        );
         Self { description: Cow::Owned(description), ..Self::bad("access_denied", "") }
     }
 

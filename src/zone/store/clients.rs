@@ -307,16 +307,16 @@ impl Store {
         .bind(accessing)
         .fetch_optional(&self.pool)
         .await?;
-        Ok(match found {
-            None => false,
-            Some((None, _)) => true,
-            // A damaged list is no condition that could hold.
-            Some((Some(when), accessing)) => {
-                let when: Vec<String> = serde_json::from_str(&when).unwrap_or_default();
-                accessing.is_some_and(|accessing| when.contains(&accessing))
-            }
-        })
+        Ok(found.is_some_and(|(when, accessing)| counts(&when, &accessing)))
     }
+}
+
+/// Whether a dependency counts under its condition, while the client's own API of this id is used. A damaged list is no
+/// condition that could hold.
+pub(super) fn counts(when: &Option<String>, accessing: &Option<String>) -> bool {
+    let Some(when) = when else { return true };
+    let when: Vec<String> = serde_json::from_str(when).unwrap_or_default();
+    accessing.as_ref().is_some_and(|accessing| when.contains(accessing))
 }
 
 /// A damaged row is no client, never one with other rights.

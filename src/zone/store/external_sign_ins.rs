@@ -128,10 +128,10 @@ impl Store {
                 }
             }
         }
-        let row: Option<(String, String)> = sqlx::query_as(
+        let row: Option<(String, String, String)> = sqlx::query_as(
             "UPDATE users SET provider_id = $1, email = CASE WHEN $2 = '' THEN email ELSE $2 END,
              email_verified = CASE WHEN $2 = '' THEN email_verified ELSE $3 END, authenticated_at = $4
-             WHERE zone_id = $5 AND issuer = $6 AND subject = $7 AND status = 'active' RETURNING id, identifier",
+             WHERE zone_id = $5 AND issuer = $6 AND subject = $7 AND status = 'active' RETURNING id, identifier, email",
         )
         .bind(vouched.provider)
         .bind(vouched.email.unwrap_or_default())
@@ -142,7 +142,7 @@ impl Store {
         .bind(vouched.subject)
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(|(id, identifier)| User { id: UserId::known(id), identifier }))
+        Ok(row.map(|(id, identifier, email)| User { id: UserId::known(id), identifier, email }))
     }
 
     async fn knows(&self, vouched: &Vouched<'_>) -> Result<bool, StoreFailed> {

@@ -89,7 +89,7 @@ impl Store {
         .execute(&mut *change)
         .await?;
         change.commit().await?;
-        Ok(Some(User { id: user, identifier: invitation.email.clone() }))
+        Ok(Some(User { id: user, identifier: invitation.email.clone(), email: invitation.email.clone() }))
     }
 
     /// Gives the user their first password; false when they have one.

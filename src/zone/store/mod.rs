@@ -23,8 +23,12 @@ mod external_sign_ins;
 mod failure;
 mod grants;
 mod guests;
+mod managed_policies;
 mod organizations;
 mod people;
+mod policies;
+mod policy_bindings;
+mod policy_bundles;
 mod protocols;
 mod refresh_tokens;
 mod registration_tokens;
@@ -65,6 +69,15 @@ pub(in crate::zone) use self::device_codes::Waiting;
 pub(in crate::zone) use self::external_sign_ins::SignInProvider;
 pub(in crate::zone) use self::external_sign_ins::Vouched;
 pub(in crate::zone) use self::guests::OpenInvitation;
+pub(in crate::zone) use self::policies::Archivable;
+pub(in crate::zone) use self::policies::Archived;
+pub(in crate::zone) use self::policies::NewVersion;
+pub(in crate::zone) use self::policies::Versioned;
+pub(in crate::zone) use self::policy_bindings::Bound;
+pub(in crate::zone) use self::policy_bindings::Mode;
+pub(in crate::zone) use self::policy_bindings::PolicyWords;
+pub(in crate::zone) use self::policy_bundles::Before;
+pub(in crate::zone) use self::policy_bundles::KeptBundle;
 pub(in crate::zone) use self::protocols::ProofKey;
 pub(in crate::zone) use self::protocols::Protocols;
 pub(in crate::zone) use self::protocols::SelfRegistration;
@@ -112,6 +125,7 @@ impl Store {
         }
         MIGRATIONS.run(&pool).await?;
         let zone = zones::welcome_home(&pool, now).await?;
+        zones::equip_earlier(&pool, now).await?;
         Ok(Self { pool, zone })
     }
 

@@ -16,9 +16,9 @@ use crate::zone::store::StoreFailed;
 /// An API, and what a token for it may be.
 #[derive(Clone, Debug)]
 pub(in crate::zone) struct Resource {
-    #[allow(dead_code, reason = "grants and dependencies go by it")]
     pub(in crate::zone) id: RowId,
     pub(in crate::zone) identifier: ResourceId,
+    pub(in crate::zone) name: String,
     pub(in crate::zone) scopes: Scopes,
     pub(in crate::zone) lifetime: Duration,
     /// What its tokens are signed with.
@@ -75,15 +75,16 @@ impl Store {
 
     /// The resource that bears exactly this identifier.
     pub(in crate::zone) async fn resource(&self, identifier: &ResourceId) -> Result<Option<Resource>, StoreFailed> {
-        let found: Option<(String, Option<String>, Option<i64>, String)> = sqlx::query_as(
-            "SELECT id, scopes, credential_lifetime_seconds, access_token_signing_alg
+        type Row = (String, String, Option<String>, Option<i64>, String);
+        let found: Option<Row> = sqlx::query_as(
+            "SELECT id, name, scopes, credential_lifetime_seconds, access_token_signing_alg
              FROM resources WHERE zone_id = $1 AND identifier = $2",
         )
         .bind(self.zone.as_str())
         .bind(identifier.as_str())
         .fetch_optional(&self.pool)
         .await?;
-        let Some((id, scopes, seconds, signing)) = found else { return Ok(None) };
+        let Some((id, name, scopes, seconds, signing)) = found else { return Ok(None) };
         // A damaged row is an unknown resource, never one with other scopes.
         let Ok(scopes) = Scopes::parse(&scopes.unwrap_or_default()) else { return Ok(None) };
         let Some(signing) = Algorithm::parse(&signing) else { return Ok(None) };
@@ -92,7 +93,7 @@ impl Store {
             Some(Ok(seconds)) => Duration::from_secs(seconds),
             Some(Err(_)) => return Ok(None),
         };
-        Ok(Some(Resource { id: RowId::known(id), identifier: identifier.clone(), scopes, lifetime, signing }))
+        Ok(Some(Resource { id: RowId::known(id), identifier: identifier.clone(), name, scopes, lifetime, signing }))
     }
 }
 

@@ -1,6 +1,8 @@
 //! People.
 
 use crate::model::Timestamp;
+use crate::zone::access::Person;
+use crate::zone::access::SubjectClaims;
 use crate::zone::id::UserId;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
@@ -11,6 +13,14 @@ pub(in crate::zone) struct User {
     pub(in crate::zone) id: UserId,
     /// The e-mail address or login that others know them by.
     pub(in crate::zone) identifier: String,
+    pub(in crate::zone) email: String,
+}
+
+impl User {
+    /// As access policies see them, with what the token says that is exchanged for the next.
+    pub(in crate::zone) fn for_policies<'a>(&'a self, claims: Option<SubjectClaims<'a>>) -> Person<'a> {
+        Person { id: self.id.as_str(), identifier: &self.identifier, email: &self.email, claims }
+    }
 }
 
 impl Store {
@@ -26,33 +36,34 @@ impl Store {
         .bind(now.as_millis())
         .execute(&self.pool)
         .await?;
-        let id: String = sqlx::query_scalar("SELECT id FROM users WHERE zone_id = $1 AND identifier = $2")
-            .bind(self.zone.as_str())
-            .bind(identifier)
-            .fetch_one(&self.pool)
-            .await?;
-        Ok(User { id: UserId::known(id), identifier: identifier.to_owned() })
+        let (id, email): (String, String) =
+            sqlx::query_as("SELECT id, email FROM users WHERE zone_id = $1 AND identifier = $2")
+                .bind(self.zone.as_str())
+                .bind(identifier)
+                .fetch_one(&self.pool)
+                .await?;
+        Ok(User { id: UserId::known(id), identifier: identifier.to_owned(), email })
     }
 
     /// The user with this identifier, unless they are disabled.
     pub(in crate::zone) async fn user_named(&self, identifier: &str) -> Result<Option<User>, StoreFailed> {
-        let id: Option<String> =
-            sqlx::query_scalar("SELECT id FROM users WHERE identifier = $1 AND zone_id = $2 AND status = 'active'")
+        let row: Option<(String, String)> =
+            sqlx::query_as("SELECT id, email FROM users WHERE identifier = $1 AND zone_id = $2 AND status = 'active'")
                 .bind(identifier)
                 .bind(self.zone.as_str())
                 .fetch_optional(&self.pool)
                 .await?;
-        Ok(id.map(|id| User { id: UserId::known(id), identifier: identifier.to_owned() }))
+        Ok(row.map(|(id, email)| User { id: UserId::known(id), identifier: identifier.to_owned(), email }))
     }
 
     /// The user with this id, unless they are disabled.
     pub(in crate::zone) async fn user(&self, id: &UserId) -> Result<Option<User>, StoreFailed> {
-        let identifier: Option<String> =
-            sqlx::query_scalar("SELECT identifier FROM users WHERE id = $1 AND zone_id = $2 AND status = 'active'")
+        let row: Option<(String, String)> =
+            sqlx::query_as("SELECT identifier, email FROM users WHERE id = $1 AND zone_id = $2 AND status = 'active'")
                 .bind(id.as_str())
                 .bind(self.zone.as_str())
                 .fetch_optional(&self.pool)
                 .await?;
-        Ok(identifier.map(|identifier| User { id: id.clone(), identifier }))
+        Ok(row.map(|(identifier, email)| User { id: id.clone(), identifier, email }))
     }
 }

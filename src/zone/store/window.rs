@@ -35,6 +35,7 @@ pub(in crate::zone) enum Order {
     Name,
     Identifier,
     Email,
+    Status,
 }
 
 /// A row's place in its order.
@@ -64,6 +65,7 @@ impl Order {
             Self::Name => "t.name",
             Self::Identifier => "t.identifier",
             Self::Email => "t.email",
+            Self::Status => "t.status",
         }
     }
 
@@ -71,7 +73,7 @@ impl Order {
     pub(super) fn is_moment(self) -> bool {
         match self {
             Self::Created | Self::Updated => true,
-            Self::Name | Self::Identifier | Self::Email => false,
+            Self::Name | Self::Identifier | Self::Email | Self::Status => false,
         }
     }
 }

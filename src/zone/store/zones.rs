@@ -13,6 +13,7 @@ use crate::zone::store::Conditions;
 use crate::zone::store::NewKey;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
+use crate::zone::store::managed_policies::equip_with_policies;
 use crate::zone::store::signing_keys::add_key;
 use crate::zone::store::tables::insert_within;
 
@@ -50,7 +51,7 @@ pub(super) async fn welcome_home(pool: &AnyPool, now: Timestamp) -> Result<ZoneI
     Ok(zone)
 }
 
-/// What each zone has from its first moment: the provider of its own tokens.
+/// What each zone has from its first moment: the provider of its own tokens, and the managed policies.
 pub(super) async fn equip(
     change: &mut sqlx::Transaction<'_, sqlx::Any>,
     zone: &ZoneId,
@@ -68,6 +69,20 @@ pub(super) async fn equip(
     .bind(now.as_millis())
     .execute(&mut **change)
     .await?;
+    equip_with_policies(change, zone, now).await
+}
+
+/// The zones that were made before there were policies.
+pub(super) async fn equip_earlier(pool: &AnyPool, now: Timestamp) -> Result<(), StoreFailed> {
+    let bare: Vec<String> =
+        sqlx::query_scalar("SELECT id FROM zones WHERE id NOT IN (SELECT zone_id FROM policy_bindings)")
+            .fetch_all(pool)
+            .await?;
+    for zone in bare {
+        let mut change = pool.begin().await?;
+        equip_with_policies(&mut change, &ZoneId::known(zone), now).await?;
+        change.commit().await?;
+    }
     Ok(())
 }
 

@@ -2,26 +2,11 @@
 
 use super::people::*;
 use super::*;
-use crate::zone::AccessDecision;
-use crate::zone::AccessPolicy;
-use crate::zone::AccessRequest;
-use crate::zone::DefaultAccess;
-use crate::zone::OnBehalf;
-use crate::zone::Registration;
 
-/// A policy that lets the support desk take users' places, for reading.
-struct SupportDesk;
-
-impl AccessPolicy for SupportDesk {
-    fn decide(&self, request: &AccessRequest<'_>) -> AccessDecision {
-        match request.on_behalf {
-            OnBehalf::Impersonated(_) if request.client_name == "support" => {
-                AccessDecision::Permit(Scopes::parse("read admin").unwrap())
-            }
-            _ => DefaultAccess.decide(request),
-        }
-    }
-}
+/// Lets the support desk take users' places, for reading.
+const SUPPORT_DESK: &str = r#"permit(principal is Keycard::Application, action, resource) when {
+    principal.name == "support" && context has impersonate && context.impersonate &&
+    context has scopes && ["read", "admin"].containsAll(context.scopes) };"#;
 
 async fn take_place(scene: &Scene, agent: &Agent, token: &str, resource: &str) -> Reply {
     let kind = "urn:keycard:params:oauth:token-type:substitute-user";
@@ -38,14 +23,13 @@ fn substitute(user: &str) -> String {
 #[tokio::test]
 async fn nobody_takes_a_users_place_without_a_policy_and_a_grant() {
     let scene = Scene::of_people().await;
-    let agent = scene.software("support").await.client;
+    let before = scene.software("support").await;
+    let agent = before.client;
     let denied = take_place(&scene, &agent, &substitute(ADA), WHOAMI).await;
     denied.refused(400, "access_denied", &format!("Application \"support\" is not allowed to access \"{WHOAMI}\"."));
 
-    let rules = Rules { registration: Registration::Open, access: Arc::new(SupportDesk), ..Rules::default() };
-    let scene = Scene::of_people_under(rules).await;
-    let (support, other) = (scene.software("support").await, scene.software("sales").await.client);
-    let agent = support.client;
+    scene.enforce("with-support", &[("support-desk", SUPPORT_DESK)]).await;
+    let other = scene.software("sales").await.client;
     let reply = take_place(&scene, &agent, &substitute(ADA), WHOAMI).await;
     reply.refused(400, "insufficient_authorization", "User consent is required");
     let reply = take_place(&scene, &agent, &substitute("nobody@example.com"), WHOAMI).await;
@@ -55,7 +39,7 @@ async fn nobody_takes_a_users_place_without_a_policy_and_a_grant() {
     let reply = take_place(&scene, &agent, &substitute(ADA), WHOAMI).await;
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
     let token = reply.claims();
-    assert_eq!((&token["preferred_username"], &token["act"]["sub"]), (&json!(ADA), &json!(support.id)));
+    assert_eq!((&token["preferred_username"], &token["act"]["sub"]), (&json!(ADA), &json!(before.id)));
     assert_eq!(token["scope"], "read", "the policy took a scope away and could add none");
     let reply = take_place(&scene, &other, &substitute(ADA), WHOAMI).await;
     assert_eq!(reply.body["error"], "access_denied");

@@ -6,7 +6,7 @@ from keycardai.oauth import AsyncClient, BasicAuth, Client, NoneAuth
 from keycardai.oauth.exceptions import OAuthError, OAuthProtocolError, RefreshGrantError
 from keycardai.oauth.types.models import ClientConfig, ClientCredentialsRequest, TokenExchangeRequest
 
-from stage import api, application, claims, issuer, passed, refused, resource, told, zone
+from stage import NIGHT_SHIFT, api, application, claims, enforce, issuer, passed, refused, resource, told, zone
 
 CALENDAR, NOTES, ARCHIVE = "https://calendar.example/api", "https://notes.example/api", "https://archive.example"
 silent = ClientConfig(auto_register_client=False)
@@ -111,6 +111,7 @@ assert (failed.error, failed.error_description) == ("insufficient_authorization"
 # Impersonation: denied where no policy permits it, and even then only where the person granted the resource before.
 failed = refused(OAuthProtocolError, client.impersonate, user_identifier=told["user"], resource=CALENDAR)
 assert (failed.error, failed.retryable) == ("access_denied", False), failed
+enforce("night-shift", NIGHT_SHIFT)
 _, night = application("Night shift", needs=[calendar])
 night = Client(issuer, auth=BasicAuth(night.identifier, night.password), config=silent)
 for whom in (told["user"], "nobody@example.com"):

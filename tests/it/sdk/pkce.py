@@ -10,7 +10,7 @@ from keycardai.oauth.pkce import authenticate
 from keycardai.oauth.types.models import ClientConfig
 
 from guarded import serve
-from stage import api, application, claims, free_port, issuer, passed, refused, resource, told, zone
+from stage import NIGHT_SHIFT, api, application, claims, enforce, free_port, issuer, passed, refused, resource, told, zone
 
 port, callback = free_port(), free_port()
 HERE = f"http://127.0.0.1:{port}/api"
@@ -21,6 +21,7 @@ host = serve(port, zone_url=issuer, audience=HERE)
 webbrowser.open = lambda address, *_: print("open", address)
 
 # The person never granted it anything: no place to take.
+enforce("night-shift", NIGHT_SHIFT)
 _, night = application("Night shift", needs=[calendar])
 night = Client(issuer, auth=BasicAuth(night.identifier, night.password), config=ClientConfig(auto_register_client=False))
 failed = refused(OAuthProtocolError, night.impersonate, user_identifier=told["user"], resource=HERE)

@@ -63,3 +63,22 @@ def application(name, *, needs=(), **more):
 def passed():
     """The last word of a program."""
     print("passed")
+
+
+def enforce(name, cedar):
+    """A policy beside those that decide already."""
+    schema = api.zones.policy_schemas.list(zone.id).items[0].version
+    known = api.zones.policies.list(zone.id, filter_owner_type=["platform"]).items
+    entries = [{"policy_id": policy.id, "policy_version_id": policy.latest_version_id} for policy in known]
+    policy = api.zones.policies.create(zone.id, name=name)
+    version = api.zones.policies.versions.create(policy.id, zone_id=zone.id, schema_version=schema, cedar_raw=cedar)
+    entries.append({"policy_id": policy.id, "policy_version_id": version.id})
+    kept = api.zones.policy_sets.create(zone.id, name=name)
+    manifest = {"entries": entries}
+    bound = api.zones.policy_sets.versions.create(kept.id, zone_id=zone.id, schema_version=schema, manifest=manifest)
+    bound = api.zones.policy_sets.versions.update(bound.id, zone_id=zone.id, policy_set_id=kept.id, active=True)
+    assert bound.active and [entry.policy_id for entry in bound.manifest.entries][-1:] == [policy.id], bound
+
+
+NIGHT_SHIFT = """permit(principal is Keycard::Application, action, resource) when {
+    principal.name == "Night shift" && context has impersonate && context.impersonate };"""

@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 use std::net::Ipv6Addr;
+use std::net::SocketAddr;
 
 use axum::http::HeaderMap;
 
@@ -57,7 +58,7 @@ impl TrustedProxies {
         let named = lines.iter().flat_map(|line| line.split(',')).map(str::trim);
         let mut peer = connected.to_canonical();
         for text in named.collect::<Vec<_>>().into_iter().rev() {
-            let (true, Ok(before)) = (self.holds(peer), text.parse::<IpAddr>()) else { break };
+            let (true, Some(before)) = (self.holds(peer), address(text)) else { break };
             peer = before.to_canonical();
         }
         Peer(peer)
@@ -66,6 +67,11 @@ impl TrustedProxies {
     fn holds(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.holds(address))
     }
+}
+
+/// Some proxies write the port too.
+fn address(text: &str) -> Option<IpAddr> {
+    text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 impl Network {

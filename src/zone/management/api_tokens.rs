@@ -22,6 +22,7 @@ use crate::zone::management::query::Paging;
 use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
 use crate::zone::management::refused::Refused;
+use crate::zone::management::second_factor::SecondFactor;
 use crate::zone::store::ApiTokenRow;
 use crate::zone::store::Order;
 use crate::zone::tokens::ApiTokens;
@@ -88,10 +89,19 @@ async fn list(place: InOrganization, query: Query) -> Result<Json<Page<ApiToken>
 }
 
 /// Create API token; the token itself is shown this once.
+///
+/// For one that may do everything a person shows a second factor first.
 #[utoipa::path(post, path = "/organizations/{organization_id}/api-tokens", tag = "api-tokens",
     params(("organization_id" = String, Path)), request_body = Create,
     responses((status = 200, body = ApiToken), Refusals))]
-async fn create(place: InOrganization, Body(sent): Body<Create>) -> Result<Json<ApiToken>, Refused> {
+async fn create(
+    place: InOrganization,
+    second_factor: SecondFactor,
+    Body(sent): Body<Create>,
+) -> Result<Json<ApiToken>, Refused> {
+    if administers(&sent.scopes) {
+        second_factor.require()?;
+    }
     if sent.expires_at.is_some_and(|expires_at| expires_at <= place.now) {
         return Err(Refused::bad("expires_at", "must be in the future"));
     }
@@ -117,11 +127,16 @@ async fn revoke(place: InOrganization) -> Result<StatusCode, Refused> {
 }
 
 /// Rotate API token: a successor with the same name, scopes and end, in whose favour it stops at the same moment.
+///
+/// For one that may do everything a person shows a second factor first.
 #[utoipa::path(post, path = "/organizations/{organization_id}/api-tokens/{id}/rotate", tag = "api-tokens",
     params(("organization_id" = String, Path), ("id" = String, Path)),
     responses((status = 200, body = ApiToken), Refusals))]
-async fn rotate(place: InOrganization) -> Result<Json<ApiToken>, Refused> {
+async fn rotate(place: InOrganization, second_factor: SecondFactor) -> Result<Json<ApiToken>, Refused> {
     let old = find(&place, place.part("id")).await?;
+    if administers(&old.scopes) {
+        second_factor.require()?;
+    }
     no_stronger(&place.caller, &old.scopes, old.expires_at)?;
     let made = tokens(&place).rotate(&old.id).await?;
     shown(&place, made).await
@@ -153,6 +168,12 @@ fn no_stronger(caller: &Caller, scopes: &[String], expires_at: Option<Timestamp>
         return Err(Refused::forbidden("A token can't have a stronger one made"));
     }
     Ok(())
+}
+
+/// Whether a token of these scopes may do whatever an administrator may, or make somebody who may.
+fn administers(scopes: &[String]) -> bool {
+    const ALL: [&str; 4] = ["admin", "*:write", "service-accounts:write", "invitations:write"];
+    scopes.iter().any(|scope| ALL.contains(&scope.as_str()))
 }
 
 /// Whether one of its own scopes has all of this one in it.

@@ -149,6 +149,15 @@ impl Caller {
         })
     }
 
+    /// Whether it may do everything in the organisation.
+    pub(super) async fn administers(&self, issuer: &Issuer, organization: &str) -> Result<bool, Refused> {
+        let all = match self {
+            Self::Token { scopes, .. } => scopes.iter().any(|scope| scope == ADMIN || scope == "*:write"),
+            Self::ServiceAccount { .. } | Self::User { .. } => true,
+        };
+        Ok(all && self.role_in_organization(issuer, organization).await? == Some(Role::Manager))
+    }
+
     /// Refuses what the caller's role or scopes do not allow.
     pub(super) fn check(&self, role: Role, collection: &str, access: Access) -> Result<(), Refused> {
         if access == Access::Write && role != Role::Manager {

@@ -16,6 +16,7 @@ use crate::zone::management::caller::Access;
 use crate::zone::management::caller::Caller;
 use crate::zone::management::caller::Role;
 use crate::zone::management::refused::Refused;
+use crate::zone::management::second_factor::SecondFactor;
 use crate::zone::store::Conditions;
 use crate::zone::store::Store;
 
@@ -67,6 +68,19 @@ impl InZone {
     /// The row of the zone that has this value.
     pub(super) fn own_with(&self, column: &'static str, value: &str) -> Conditions {
         Conditions::default().equals("zone_id", self.zone()).equals(column, value)
+    }
+
+    /// Refuses whoever may not say how the zone's people are known: at the home zone they are those who administer, so
+    /// that only one of them may, with a second factor.
+    pub(super) async fn keeps_the_door(&self, second_factor: &SecondFactor) -> Result<(), Refused> {
+        if self.zone() != self.issuer.store.zone().as_str() {
+            return Ok(());
+        }
+        second_factor.require()?;
+        match self.caller.administers(&self.issuer, &self.organization).await? {
+            true => Ok(()),
+            false => Err(Refused::forbidden("Only an administrator can change how people sign in")),
+        }
     }
 
     /// Refuses to touch what the zone itself put there.

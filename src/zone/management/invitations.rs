@@ -28,6 +28,7 @@ use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
 use crate::zone::management::refused::Refused;
 use crate::zone::management::refused::settle;
+use crate::zone::management::second_factor::SecondFactor;
 use crate::zone::opaque;
 use crate::zone::opaque::Hash;
 use crate::zone::pages::INVITATION;
@@ -137,10 +138,19 @@ async fn list(place: InOrganization, query: Query) -> Result<Json<Page<Invitatio
 }
 
 /// Create invitation
+///
+/// For one who will administer a person shows a second factor first.
 #[utoipa::path(post, path = "/organizations/{organization_id}/invitations", tag = "invitations",
     params(("organization_id" = String, Path)), request_body = Create,
     responses((status = 200, body = Invitation), Refusals))]
-async fn create(place: InOrganization, Body(sent): Body<Create>) -> Result<Json<Invitation>, Refused> {
+async fn create(
+    place: InOrganization,
+    second_factor: SecondFactor,
+    Body(sent): Body<Create>,
+) -> Result<Json<Invitation>, Refused> {
+    if sent.role.as_str() == "org_admin" {
+        second_factor.require()?;
+    }
     let email = body::text("email", sent.email, 3..=254)?;
     if !email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty()) {
         return Err(Refused::bad("email", "must be an e-mail address"));

@@ -31,6 +31,7 @@ use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
 use crate::zone::management::refused::Refused;
 use crate::zone::management::refused::settle;
+use crate::zone::management::second_factor::SecondFactor;
 use crate::zone::store::Argument;
 use crate::zone::store::Conditions;
 
@@ -176,12 +177,21 @@ async fn retrieve(place: InZone) -> Result<impl IntoResponse, Refused> {
 }
 
 /// Update provider
+///
+/// Of the provider by which administrators sign in only an administrator, who shows a second factor first.
 #[utoipa::path(patch, path = "/zones/{zone_id}/providers/{id}", tag = "providers",
     params(("zone_id" = String, Path), ("id" = String, Path)), request_body = Update,
     responses((status = 200, body = Provider), Refusals))]
-async fn update(place: InZone, Body(sent): Body<Update>) -> Result<Json<Provider>, Refused> {
+async fn update(
+    place: InZone,
+    second_factor: SecondFactor,
+    Body(sent): Body<Update>,
+) -> Result<Json<Provider>, Refused> {
     let old = find(&place, place.row()).await?;
     place.customer_only(&old.owner_type)?;
+    if place.store.sign_in_provider().await?.is_some_and(|provider| provider.id == old.id) {
+        place.keeps_the_door(&second_factor).await?;
+    }
     let identifier = body::identifier(sent.identifier.required("identifier", old.identifier)?)?;
     let merged: Option<serde_json::Value> = json::read(json::merged(sent.protocols, old.protocols)?);
     let protocols = merged.map(serde_json::from_value::<Protocols>).transpose();

@@ -22,6 +22,7 @@ use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
 use crate::zone::management::refused::Refused;
 use crate::zone::management::refused::settle;
+use crate::zone::management::second_factor::SecondFactor;
 use crate::zone::management::service_accounts;
 use crate::zone::management::service_accounts::Named;
 use crate::zone::management::service_accounts::Renamed;
@@ -73,10 +74,17 @@ async fn list(place: InOrganization, query: Query) -> Result<Json<Page<ServiceAc
 }
 
 /// Create credential
+///
+/// A service account may do whatever an administrator may: a person shows a second factor first.
 #[utoipa::path(post, path = "/organizations/{organization_id}/service-accounts/{service_account_id}/credentials",
     tag = "service-accounts", params(("organization_id" = String, Path), ("service_account_id" = String, Path)),
     request_body = Named, responses((status = 200, body = ServiceAccountCredential), Refusals))]
-async fn create(place: InOrganization, Body(sent): Body<Named>) -> Result<Json<ServiceAccountCredential>, Refused> {
+async fn create(
+    place: InOrganization,
+    second_factor: SecondFactor,
+    Body(sent): Body<Named>,
+) -> Result<Json<ServiceAccountCredential>, Refused> {
+    second_factor.require()?;
     let account = place.part("service_account_id");
     service_accounts::check(&place, account).await?;
     let (id, now) = (RowId::random(), place.now.as_millis());

@@ -245,10 +245,15 @@ async fn retrieve(place: InZone, query: Query) -> Result<impl IntoResponse, Refu
 }
 
 /// Update zone
+///
+/// How administrators sign in only an administrator changes, who shows a second factor first.
 #[utoipa::path(patch, path = "/zones/{zone_id}", tag = "zones", params(("zone_id" = String, Path)),
     request_body = Update, responses((status = 200, body = Zone), Refusals))]
-async fn update(place: InZone, Body(sent): Body<Update>) -> Result<Json<Zone>, Refused> {
+async fn update(place: InZone, second_factor: SecondFactor, Body(sent): Body<Update>) -> Result<Json<Zone>, Refused> {
     let old = find(&place.issuer, place.zone()).await?;
+    if !matches!(sent.user_identity_provider_id, Patch::Keep) {
+        place.keeps_the_door(&second_factor).await?;
+    }
     refers(&place, "user_identity_provider_id", "providers t", &sent.user_identity_provider_id).await?;
     refers(&place, "default_resource_id", "resources t", &sent.default_resource_id).await?;
     let gateway = &sent.default_mcp_gateway_application_id;

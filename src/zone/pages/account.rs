@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use crate::limits::ZONE_SECOND_FACTOR_FRESH;
 use crate::model::Secret;
 use crate::model::Timestamp;
 use crate::zone::issuer::Issuer;
@@ -87,6 +88,8 @@ pub(super) async fn change_password(issuer: State<Arc<Issuer>>, headers: HeaderM
                 Attempt::Refused => return person.show(Word::Fault("That is not your password.")).await,
                 Attempt::TooMany => return person.show(Word::Fault("Too many attempts. Please wait.")).await,
             }
+        } else if !person.signed_in_lately() {
+            return person.show(Word::Fault(SIGN_IN_AGAIN)).await;
         }
         let new = parameters.secret("new")?.unwrap_or_else(|| Secret::new(""));
         let Ok(phc) = issuer.people.hash_password(new).await else {
@@ -107,14 +110,7 @@ pub(super) async fn change_password(issuer: State<Arc<Issuer>>, headers: HeaderM
 
 /// `POST /account/authenticator`.
 pub(super) async fn begin_enrolment(issuer: State<Arc<Issuer>>, headers: HeaderMap, sent: Sent) -> Response {
-    act(&issuer, &headers, sent, async |person: &Person<'_>, _: &Parameters| {
-        // Else whoever finds a browser open could take the second factor over.
-        if person.issuer.has_second_factor(person.user).await? {
-            return person.show(Word::Fault("Remove the authenticator that you have first.")).await;
-        }
-        person.show_enrolment(None).await
-    })
-    .await
+    act(&issuer, &headers, sent, async |person: &Person<'_>, _: &Parameters| person.show_enrolment(None).await).await
 }
 
 /// `POST /account/authenticator/confirm`.
@@ -168,7 +164,19 @@ impl Person<'_> {
         show(self.issuer, self.browser, word).await
     }
 
+    /// Whether the sign-in is so fresh that it was not merely found open.
+    fn signed_in_lately(&self) -> bool {
+        self.now().since(self.session.authenticated_at) <= ZONE_SECOND_FACTOR_FRESH
+    }
+
     async fn show_enrolment(&self, fault: Option<&str>) -> Result<Response, Refusal> {
+        // Else whoever finds a browser open could take the second factor over.
+        if self.issuer.has_second_factor(self.user).await? {
+            return self.show(Word::Fault("Remove the authenticator that you have first.")).await;
+        }
+        if !self.signed_in_lately() {
+            return self.show(Word::Fault(SIGN_IN_AGAIN)).await;
+        }
         let Some(enrolment) = self.issuer.begin_enrolment(self.user).await? else {
             return self.show(Word::Fault("No authenticator could be made.")).await;
         };
@@ -264,3 +272,6 @@ fn grouped(code: &str) -> String {
     let letters: Vec<char> = code.chars().collect();
     letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-")
 }
+
+/// What a session that was found open is not enough for.
+const SIGN_IN_AGAIN: &str = "You signed in a while ago. Sign out, sign in again, and then do this.";

@@ -245,9 +245,9 @@ impl Issuer {
 
     async fn welcome(&self, provider: &SignInProvider, claims: &IdToken) -> Result<User, NotSignedIn> {
         let verified = claims.email_verified == true || claims.email_verified == "true";
-        let email = claims.email.as_deref().filter(|email| is_email(email));
-        // Only an address that is theirs may be their name, and only while it is nobody else's.
-        let mut names: Vec<String> = email.filter(|_| verified).map(str::to_owned).into_iter().collect();
+        // Policies go by it, and it is a name here: only an address that is theirs, and only while it is nobody else's.
+        let email = claims.email.as_deref().filter(|email| verified && is_email(email));
+        let mut names: Vec<String> = email.map(str::to_owned).into_iter().collect();
         names.push(name_of(&provider.issuer, &claims.sub));
         let vouched = Vouched {
             provider: &provider.id,

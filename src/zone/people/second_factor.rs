@@ -26,11 +26,14 @@ pub(in crate::zone) struct Enrolment {
 }
 
 impl Issuer {
-    /// Gives the user a new authenticator, which counts once a one-time password of it was shown.
+    /// Gives the user a new authenticator, which counts once a one-time password of it was shown. None when one counts
+    /// already.
     pub(in crate::zone) async fn begin_enrolment(&self, user: &User) -> Result<Option<Enrolment>, StoreFailed> {
         let secret: [u8; 20] = random::bytes();
         let Ok(sealed) = self.people.seal.seal(&row(user), &Secret::new(secret)) else { return Ok(None) };
-        self.store.set_authenticator(&user.id, &sealed, self.clock.now()).await?;
+        if !self.store.set_authenticator(&user.id, &sealed, self.clock.now()).await? {
+            return Ok(None);
+        }
         let secret = totp_rs::Secret::from(secret).to_base32();
         let account = percent_encoding::utf8_percent_encode(&user.identifier, percent_encoding::NON_ALPHANUMERIC);
         let url = format!("otpauth://totp/valetkey:{account}?secret={secret}&issuer=valetkey");
@@ -49,8 +52,8 @@ impl Issuer {
         }
         let codes: Vec<Secret> = (0..ZONE_RECOVERY_CODES).map(|_| recovery_code()).collect();
         let hashes: Vec<Hash> = codes.iter().map(Hash::of).collect();
-        self.store.confirm_authenticator(&user.id, &hashes, self.clock.now()).await?;
-        Ok(Some(codes))
+        let confirmed = self.store.confirm_authenticator(&user.id, &sealed, &hashes, self.clock.now()).await?;
+        Ok(confirmed.then_some(codes))
     }
 
     /// Whether the user is asked for a second factor.

@@ -18,7 +18,7 @@ pub(in crate::zone) struct OpenInvitation {
 }
 
 impl Store {
-    /// The invitation with this token, while it is open.
+    /// The invitation with this token, while it is open. Members are people of the home zone: at any other it is nobody's.
     pub(in crate::zone) async fn open_invitation(
         &self,
         token: &Hash,
@@ -27,10 +27,12 @@ impl Store {
         let row: Option<(String, String, String, String, String)> = sqlx::query_as(
             "SELECT i.id, o.id, o.name, i.email, i.role
              FROM invitations i JOIN organizations o ON o.id = i.organization_id
-             WHERE i.hash = $1 AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > $2",
+             WHERE i.hash = $1 AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > $2
+             AND EXISTS (SELECT 1 FROM zones z WHERE z.id = $3 AND z.home = 1)",
         )
         .bind(token.as_str())
         .bind(now.as_millis())
+        .bind(self.zone.as_str())
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.map(|(id, organization, organization_name, email, role)| OpenInvitation {

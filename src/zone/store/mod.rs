@@ -181,18 +181,11 @@ const EXPIRED: [&str; 5] = [
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/zone/migrations");
 
-/// Makes a database as an earlier version left it: its tables up to `version`, a home zone, and what these statements
-/// write.
+/// Makes a database as an earlier version left it: its tables up to `version`, and what these statements write.
 #[cfg(test)]
-pub(in crate::zone) async fn write_before(
-    database: &Database,
-    version: i64,
-    statements: &[&'static str],
-    now: Timestamp,
-) {
+pub(in crate::zone) async fn write_before(database: &Database, version: i64, statements: &[&'static str]) {
     let pool = database.connect().await.unwrap();
     MIGRATIONS.run_to(version, &pool).await.unwrap();
-    zones::welcome_home(&pool, now).await.unwrap();
     for statement in statements {
         sqlx::query(*statement).execute(&pool).await.unwrap();
     }

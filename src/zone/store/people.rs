@@ -42,24 +42,25 @@ impl Store {
         Ok(())
     }
 
-    /// Gives the user an authenticator that is still to be confirmed.
+    /// Gives the user an authenticator that is still to be confirmed; false when one counts already.
     pub(in crate::zone) async fn set_authenticator(
         &self,
         user: &UserId,
         sealed: &str,
         now: Timestamp,
-    ) -> Result<(), StoreFailed> {
-        sqlx::query(
+    ) -> Result<bool, StoreFailed> {
+        // INVARIANT: what counts is never replaced, only removed by whoever shows it.
+        let set = sqlx::query(
             "INSERT INTO people_authenticators (user_id, sealed, created_at) VALUES ($1, $2, $3)
-             ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, created_at = excluded.created_at,
-             confirmed_at = NULL",
+             ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, created_at = excluded.created_at
+             WHERE people_authenticators.confirmed_at IS NULL",
         )
         .bind(user.as_str())
         .bind(sealed)
         .bind(now.as_millis())
         .execute(&self.pool)
         .await?;
-        Ok(())
+        Ok(set.rows_affected() == 1)
     }
 
     /// The user's authenticator, sealed, and whether it was confirmed.
@@ -72,19 +73,28 @@ impl Store {
         Ok(row.map(|(sealed, confirmed_at)| (sealed, confirmed_at.is_some())))
     }
 
-    /// From now on the authenticator is asked for. These recovery codes take the place of any before them.
+    /// From now on this authenticator is asked for. These recovery codes take the place of any before them. False when
+    /// it is no more the one to be confirmed.
     pub(in crate::zone) async fn confirm_authenticator(
         &self,
         user: &UserId,
+        sealed: &str,
         recovery: &[Hash],
         now: Timestamp,
-    ) -> Result<(), StoreFailed> {
+    ) -> Result<bool, StoreFailed> {
         let mut change = self.pool.begin().await?;
-        sqlx::query("UPDATE people_authenticators SET confirmed_at = $1 WHERE user_id = $2")
-            .bind(now.as_millis())
-            .bind(user.as_str())
-            .execute(&mut *change)
-            .await?;
+        let confirmed = sqlx::query(
+            "UPDATE people_authenticators SET confirmed_at = $1
+             WHERE user_id = $2 AND sealed = $3 AND confirmed_at IS NULL",
+        )
+        .bind(now.as_millis())
+        .bind(user.as_str())
+        .bind(sealed)
+        .execute(&mut *change)
+        .await?;
+        if confirmed.rows_affected() == 0 {
+            return Ok(false);
+        }
         sqlx::query("DELETE FROM people_recovery_codes WHERE user_id = $1")
             .bind(user.as_str())
             .execute(&mut *change)
@@ -96,7 +106,8 @@ impl Store {
                 .execute(&mut *change)
                 .await?;
         }
-        Ok(change.commit().await?)
+        change.commit().await?;
+        Ok(true)
     }
 
     /// Takes the authenticator and the recovery codes away.

@@ -66,6 +66,82 @@ async fn a_zone_is_deleted_by_a_person_only_with_a_fresh_second_factor() {
 }
 
 #[tokio::test]
+async fn a_token_that_may_do_everything_is_made_by_a_person_only_with_a_fresh_second_factor() {
+    let office = Office::of_people().await;
+    let (scene, tokens) = (&office.scene, "/organizations/own/api-tokens");
+    let code = scene.code(OWN_CLIENT, &[("scope", "openid")]).await;
+    let plain = scene.redeem(OWN_CLIENT, &code, &[]).await.word("access_token");
+    let wish = |scope: &str| Some(json!({"name": scope, "scopes": [scope]}));
+    let secret = authenticator(scene).await;
+    let strong = session_with_both(scene, &secret).await;
+    for scope in ["admin", "*:write"] {
+        let refused = office.call_as(&plain, "POST", tokens, wish(scope).as_ref()).await;
+        assert_eq!((refused.status, refused.word("code")), (StatusCode::FORBIDDEN, "auth.mfa_required".to_owned()));
+        let made = office.call_as(&strong, "POST", tokens, wish(scope).as_ref()).await;
+        assert_eq!(made.status, StatusCode::OK, "{}", made.body);
+        let rotate = format!("{tokens}/{}/rotate", made.word("id"));
+        assert_eq!(office.call_as(&plain, "POST", &rotate, None).await.word("code"), "auth.mfa_required");
+        assert_eq!(office.call_as(&strong, "POST", &rotate, None).await.status, StatusCode::OK);
+    }
+    let made = office.call_as(&plain, "POST", tokens, wish("zones:write").as_ref()).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.body);
+}
+
+#[tokio::test]
+async fn an_authenticator_that_counts_is_not_replaced_from_a_browser_that_was_found_open() {
+    let scene = Scene::of_people().await;
+    let browser = Browser::new(&scene);
+    let mark = browser.open("/account").await.field("mark");
+    scene.clock.advance(Duration::from_secs(15 * 60 + 1));
+    for (path, field) in [("/account/authenticator", "code"), ("/account/authenticator/confirm", "code")] {
+        let page = browser.post(path, &[("mark", &mark), (field, "123456")]).await;
+        assert!(page.text.contains("You signed in a while ago") && !page.text.contains("id=\"secret\""), "{path}");
+    }
+    let secret = authenticator(&scene).await;
+    for _ in 0..2 {
+        let page = browser.post("/account/authenticator/confirm", &[("mark", &mark), ("code", "123456")]).await;
+        assert!(page.text.contains("Remove the authenticator that you have first."), "{}", page.text);
+    }
+    assert!(!session_with_both(&scene, &secret).await.is_empty(), "it still counts");
+}
+
+#[tokio::test]
+async fn nobody_who_may_do_everything_is_made_without_a_fresh_second_factor() {
+    let office = Office::of_people().await;
+    let scene = &office.scene;
+    let code = scene.code(OWN_CLIENT, &[("scope", "openid")]).await;
+    let plain = scene.redeem(OWN_CLIENT, &code, &[]).await.word("access_token");
+    let secret = authenticator(scene).await;
+    let strong = session_with_both(scene, &secret).await;
+    let account = office.post("/organizations/own/service-accounts", json!({"name": "CI"})).await;
+    let account = account["id"].as_str().unwrap();
+    let provider =
+        office.post("/zones/{zone}/providers", json!({"identifier": "https://idp.example", "name": "p"})).await;
+    let zone = format!("/zones/{}", office.zone);
+    for (method, path, body) in [
+        ("POST", format!("/organizations/own/service-accounts/{account}/credentials"), json!({"name": "key"})),
+        ("POST", "/organizations/own/invitations".to_owned(), json!({"email": "eve@example.com", "role": "org_admin"})),
+        ("PATCH", zone.clone(), json!({"user_identity_provider_id": provider["id"]})),
+        ("PATCH", format!("{zone}/providers/{}", provider["id"].as_str().unwrap()), json!({"name": "other"})),
+    ] {
+        let refused = office.call_as(&plain, method, &path, Some(&body)).await;
+        assert_eq!(
+            (refused.status, refused.word("code")),
+            (StatusCode::FORBIDDEN, "auth.mfa_required".to_owned()),
+            "{path}"
+        );
+        let done = office.call_as(&strong, method, &path, Some(&body)).await;
+        assert_eq!(done.status, StatusCode::OK, "{path}: {}", done.body);
+    }
+    // Whoever may write providers may not say by which of them administrators come in.
+    let weak = scene.token(&["providers:write", "zones:write"]).await;
+    let path = format!("{zone}/providers/{}", provider["id"].as_str().unwrap());
+    assert_eq!(office.call_as(&weak, "PATCH", &path, Some(&json!({"name": "x"}))).await.status, StatusCode::FORBIDDEN);
+    let none = json!({"user_identity_provider_id": null});
+    assert_eq!(office.call_as(&weak, "PATCH", &zone, Some(&none)).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
 async fn a_client_that_may_know_who_a_person_is_does_not_manage_their_zones() {
     let office = Office::of_people().await;
     let client = office.scene.public_client().await;

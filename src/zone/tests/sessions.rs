@@ -162,7 +162,12 @@ async fn an_application_has_a_session_for_as_long_as_it_comes_back() {
 }
 
 /// What an earlier version wrote.
-const BEFORE: [&str; 9] = [
+const BEFORE: [&str; 12] = [
+    "INSERT INTO organizations (id, name, label, home, created_at, updated_at) VALUES ('o1', 'Home', 'home', 1, 1, 1)",
+    "INSERT INTO zones (id, organization_id, home, slug, name, created_at, updated_at)
+     VALUES ('z1', 'o1', 1, 'home', 'Home', 1, 1)",
+    "INSERT INTO providers (id, zone_id, slug, identifier, name, owner_type, type, created_at, updated_at)
+     VALUES ('p1', 'z1', 'zone-provider', 'urn:valetkey:zone:z1', 'Zone Provider', 'platform', 'keycard-sts', 1, 1)",
     "INSERT INTO users (id, zone_id, identifier, email, created_at, updated_at) SELECT 'u1', id, 'ada@example.com',
      'ada@example.com', 1, 1 FROM zones",
     "INSERT INTO resources (id, zone_id, origin, slug, identifier, name, scopes, created_at, updated_at)
@@ -196,7 +201,7 @@ async fn what_an_earlier_version_wrote_is_taken_over() {
         private_file::prepare_folder(file).unwrap();
         private_file::create_or_check(file).unwrap();
     }
-    crate::zone::store::write_before(&database, 5, &BEFORE, Timestamp::from_millis(NOW * 1000)).await;
+    crate::zone::store::write_before(&database, 5, &BEFORE).await;
     let zone = open(&database, scene.folder.path(), &scene.clock).await;
     let scene = Scene { daemon: zone.sign_in().await.unwrap(), zone, database, ..scene };
     let office = Office::of(scene).await;

@@ -299,3 +299,13 @@ async fn each_zones_key_is_rotated_by_itself() {
     let missing = scene.folder.path().join("missing.seal");
     assert!(rotate_key(&scene.database, &missing, None, now).await.is_err() && !missing.exists());
 }
+
+#[tokio::test]
+async fn an_invitation_is_good_at_the_home_zone_only() {
+    let town = Town::new().await;
+    let wish = json!({"email": "bob@example.com", "role": "org_viewer"});
+    let made = town.office.post("/organizations/own/invitations", wish).await;
+    let path = made["url"].as_str().unwrap().strip_prefix(ISSUER).unwrap().to_owned();
+    assert_eq!(town.get(HOME, &path).await.status, StatusCode::OK);
+    assert_eq!(town.get(&town.host, &path).await.status, StatusCode::BAD_REQUEST);
+}

@@ -16,6 +16,7 @@ use crate::model::Timestamp;
 use crate::zone::issuer::Issuer;
 use crate::zone::management::body::Body;
 use crate::zone::management::caller::Caller;
+use crate::zone::management::caller::may_everything;
 use crate::zone::management::in_organization::InOrganization;
 use crate::zone::management::page::Page;
 use crate::zone::management::query::Paging;
@@ -172,8 +173,8 @@ fn no_stronger(caller: &Caller, scopes: &[String], expires_at: Option<Timestamp>
 
 /// Whether a token of these scopes may do whatever an administrator may, or make somebody who may.
 fn administers(scopes: &[String]) -> bool {
-    const ALL: [&str; 4] = ["admin", "*:write", "service-accounts:write", "invitations:write"];
-    scopes.iter().any(|scope| ALL.contains(&scope.as_str()))
+    let makes_one = |scope: &str| matches!(scope, "service-accounts:write" | "invitations:write");
+    scopes.iter().any(|scope| may_everything(scope) || makes_one(scope))
 }
 
 /// Whether one of its own scopes has all of this one in it.

@@ -152,7 +152,7 @@ impl Caller {
     /// Whether it may do everything in the organisation.
     pub(super) async fn administers(&self, issuer: &Issuer, organization: &str) -> Result<bool, Refused> {
         let all = match self {
-            Self::Token { scopes, .. } => scopes.iter().any(|scope| scope == ADMIN || scope == "*:write"),
+            Self::Token { scopes, .. } => scopes.iter().any(|scope| may_everything(scope)),
             Self::ServiceAccount { .. } | Self::User { .. } => true,
         };
         Ok(all && self.role_in_organization(issuer, organization).await? == Some(Role::Manager))
@@ -174,12 +174,23 @@ impl FromRequestParts<Arc<Issuer>> for Caller {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, issuer: &Arc<Issuer>) -> Result<Self, Refused> {
-        let token = bearer(parts)?;
-        if token.starts_with(api_token::PREFIX) {
-            return by_api_token(issuer, token).await;
+        // Found out once for a request, however many of its parts ask.
+        if let Some(known) = parts.extensions.get::<Self>() {
+            return Ok(known.clone());
         }
-        by_jwt(issuer, token).await
+        let token = bearer(parts)?;
+        let caller = match token.starts_with(api_token::PREFIX) {
+            true => by_api_token(issuer, token).await?,
+            false => by_jwt(issuer, token).await?,
+        };
+        parts.extensions.insert(caller.clone());
+        Ok(caller)
     }
+}
+
+/// Whether whoever has this scope may do whatever an administrator may.
+pub(super) fn may_everything(scope: &str) -> bool {
+    scope == ADMIN || scope == "*:write"
 }
 
 fn bearer(parts: &Parts) -> Result<&str, Refused> {

@@ -90,6 +90,15 @@ impl InZone {
             false => Ok(()),
         }
     }
+
+    /// The same, and what is archived.
+    pub(super) fn changeable(&self, owner_type: &str, archived_at: Option<i64>) -> Result<(), Refused> {
+        self.customer_only(owner_type)?;
+        match archived_at {
+            Some(_) => Err(Refused::conflict("It is archived")),
+            None => Ok(()),
+        }
+    }
 }
 
 impl FromRequestParts<Arc<Issuer>> for InZone {

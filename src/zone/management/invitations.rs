@@ -148,8 +148,9 @@ async fn create(
     second_factor: SecondFactor,
     Body(sent): Body<Create>,
 ) -> Result<Json<Invitation>, Refused> {
-    if sent.role.as_str() == "org_admin" {
-        second_factor.require()?;
+    match sent.role {
+        OrganizationRole::OrgAdmin => second_factor.require()?,
+        OrganizationRole::OrgMember | OrganizationRole::OrgViewer => {}
     }
     let email = body::text("email", sent.email, 3..=254)?;
     if !email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty()) {

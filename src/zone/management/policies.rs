@@ -188,11 +188,8 @@ pub(super) async fn find(place: &InZone, conditions: Conditions) -> Result<Row, 
 /// The policy of the path, for a change: neither the platform's nor archived.
 pub(super) async fn changeable(place: &InZone) -> Result<Row, Refused> {
     let row = find(place, place.row()).await?;
-    place.customer_only(&row.owner_type)?;
-    match row.archived_at {
-        Some(_) => Err(Refused::conflict("It is archived")),
-        None => Ok(row),
-    }
+    place.changeable(&row.owner_type, row.archived_at)?;
+    Ok(row)
 }
 
 impl Row {

@@ -27,6 +27,7 @@ use crate::jose::hash_of;
 use crate::model::Secret;
 use crate::zone::address;
 use crate::zone::foreign_issuers::Endpoints;
+use crate::zone::foreign_keys::NamedBy;
 use crate::zone::issuer::Issuer;
 use crate::zone::oauth::Parameters;
 use crate::zone::opaque;
@@ -223,7 +224,8 @@ impl Issuer {
     ) -> Result<IdToken, NotSignedIn> {
         let client_id = provider.client_id.clone().ok_or(NotSignedIn::Provider)?;
         let kid = Unverified::key_id(token);
-        let keys = self.foreign_keys.at(&endpoints.keys, kid.as_deref()).await.ok_or(NotSignedIn::NoToken)?;
+        let keys = self.foreign_keys.at(NamedBy::Administrator, &endpoints.keys, kid.as_deref()).await;
+        let keys = keys.ok_or(NotSignedIn::NoToken)?;
         // An access token is signed with the same keys, and is none.
         let kind = Unverified::read(token)?.typ;
         if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("jwt")) {

@@ -345,3 +345,52 @@ async fn a_provider_that_is_away_leaves_the_way_by_password() {
     assert_eq!(signed_in.location(), "/account");
     assert!(is_signed_in(&browser, ADA).await);
 }
+
+#[tokio::test]
+async fn strangers_with_dead_addresses_hold_up_nobody_who_signs_in() {
+    let (provider, scene) = Scripted::scene().await;
+    // Takes whoever comes, and never answers.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dead = format!("http://{}", listener.local_addr().unwrap());
+    let (came, mut coming) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+            came.send(()).unwrap();
+        }
+    });
+    let mut strangers = Vec::new();
+    for number in 0..12 {
+        let metadata = json!({
+            "client_name": "x", "token_endpoint_auth_method": "private_key_jwt",
+            "jwks_uri": format!("{dead}/{number}"), "grant_types": ["client_credentials"],
+        });
+        let made = scene.register_anonymously(&metadata).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+        let client = made.word("client_id");
+        let claims = json!({"iss": client, "sub": client, "aud": ISSUER, "jti": "1", "iat": NOW, "exp": NOW + 60});
+        let assertion = text(&OWN_KEY.sign("JWT", &claims).unwrap()).to_owned();
+        let form = encode(&[
+            ("grant_type", "client_credentials"),
+            ("resource", WHOAMI),
+            ("client_assertion", &assertion),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ]);
+        let request = Request::post("/oauth/2/token").header("content-type", "application/x-www-form-urlencoded");
+        strangers.push(scene.send(request.body(Body::from(form)).unwrap()));
+    }
+    let browser = Browser::new(&scene);
+    let visit = async {
+        for _ in 0..8 {
+            coming.recv().await.unwrap();
+        }
+        tokio::time::timeout(Duration::from_secs(3), provider.visit(&browser, json!({}))).await
+    };
+    let strangers = futures_util::future::join_all(strangers);
+    let arrived = tokio::select! {
+        _ = strangers => panic!("a dead address answered"),
+        arrived = visit => arrived.expect("the person waited for strangers"),
+    };
+    assert_eq!(arrived.status, StatusCode::OK, "{}", arrived.text);
+}

@@ -408,6 +408,12 @@ pub const ZONE_CONNECTIONS_MAX: usize = 4096;
 /// How often a replica looks whether another one rotated the signing key.
 pub const ZONE_KEYS_LOOK: Duration = Duration::from_secs(30);
 
+/// A signing key's life: a quarter of a year, after which its successor is shown.
+pub const ZONE_KEY_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// The successor is shown for this long before it signs: a verifier that fetches the keys once a day knows it by then.
+pub const ZONE_KEY_SHOWN_BEFORE: Duration = Duration::from_secs(24 * 3600);
+
 /// What a page of a list has when nothing is said.
 pub const ZONE_PAGE_DEFAULT: u32 = 100;
 

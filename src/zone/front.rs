@@ -101,7 +101,7 @@ impl Zones {
         Ok(Some(router))
     }
 
-    /// Whether the zone is still there, for all we know. Its keys are read anew now and then, and a zone that was
+    /// Whether the zone is still there, for all we know. Its keys are renewed and read anew now and then, and a zone that was
     /// removed has none. Until then nothing can be had from it, for its rows are gone.
     async fn is_there(&self, open: &Open) -> bool {
         let now = self.home.clock.monotonic();
@@ -110,7 +110,7 @@ impl Zones {
             return true;
         }
         let Issuer { keyring, store, clock, .. } = &*open.issuer;
-        match keyring.refresh(store, clock.now()).await {
+        match keyring.keep_young(store, clock.now()).await {
             Ok(_) => {
                 open.looked_ms.store(millis(now), Ordering::Relaxed);
                 true

@@ -3,6 +3,9 @@
 //! They are in the database, so that every replica signs with the same one, and the private half is sealed (see
 //! `seal`), so that a copy of the database can't sign. A retired key's private half is gone.
 //!
+//! A key signs for [`ZONE_KEY_LIFETIME`]; then its successor is shown for [`ZONE_KEY_SHOWN_BEFORE`], and signs. Each of
+//! the two is one change of the database that only one replica makes. Whoever can't wait rotates at once, by command.
+//!
 //! A replica learns of another's rotation when it is asked for the JWKS, when it meets a key that it does not know, and
 //! every now and then. Until then it signs with the retired key, which is in every JWKS for longer than its tokens live.
 
@@ -21,6 +24,8 @@ use crate::jose::KeyNotUsable;
 use crate::jose::KeySet;
 use crate::jose::SigningKey;
 use crate::limits::JWT_LEEWAY;
+use crate::limits::ZONE_KEY_LIFETIME;
+use crate::limits::ZONE_KEY_SHOWN_BEFORE;
 use crate::limits::ZONE_TOKEN_LIFETIME_MAX;
 use crate::model::Secret;
 use crate::model::Timestamp;
@@ -28,6 +33,7 @@ use crate::zone::private_file;
 use crate::zone::seal::Seal;
 use crate::zone::seal::SealFailed;
 use crate::zone::store::CurrentKey;
+use crate::zone::store::KeyAges;
 use crate::zone::store::NewKey;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
@@ -45,6 +51,7 @@ pub(in crate::zone) struct Keyring {
 pub(in crate::zone) struct Keys {
     rsa: Arc<SigningKey>,
     ec: Arc<SigningKey>,
+    upcoming: Vec<Jwk>,
     retired: Vec<(Jwk, Timestamp)>,
     verifying: KeySet,
 }
@@ -135,6 +142,35 @@ impl Keyring {
         Ok(keys)
     }
 
+    /// Does what the keys' age asks for, and looks whether another replica did.
+    pub(in crate::zone) async fn keep_young(&self, store: &Store, now: Timestamp) -> Result<Arc<Keys>, KeyringFailed> {
+        // Where somebody is at it already, there is nothing to do.
+        if let Ok(_turn) = self.rotation.try_acquire() {
+            for algorithm in Algorithm::ALL {
+                self.renew(store, algorithm, now).await?;
+            }
+        }
+        self.refresh(store, now).await
+    }
+
+    async fn renew(&self, store: &Store, algorithm: Algorithm, now: Timestamp) -> Result<(), KeyringFailed> {
+        let KeyAges { current, upcoming } = store.key_ages(algorithm).await?.ok_or(KeyringFailed::None)?;
+        let renewed = match upcoming {
+            Some(next) if now.since(next.since) >= ZONE_KEY_SHOWN_BEFORE => {
+                store.promote_key(&current.kid, &next.kid, dies_at(now), now).await?
+            }
+            None if now.since(current.since) >= ZONE_KEY_LIFETIME => {
+                store.show_key(&sealed(&self.seal, &generate(algorithm).await?)?, now).await?
+            }
+            Some(_) | None => return Ok(()),
+        };
+        match renewed {
+            Succession::Done => tracing::info!(algorithm = algorithm.as_str(), "a signing key took its next step"),
+            Succession::Overtaken => tracing::debug!("another replica renewed the signing key at the same moment"),
+        }
+        Ok(())
+    }
+
     /// Makes new keys and signs with them from now on. A verifier that does not know them yet fetches the JWKS again.
     pub(in crate::zone) async fn rotate(&self, store: &Store, now: Timestamp) -> Result<(), KeyringFailed> {
         let _turn = self.rotation.acquire().await.map_err(|_| KeyringFailed::Generation)?;
@@ -152,10 +188,11 @@ impl Keyring {
 }
 
 impl Keys {
-    fn new(rsa: Arc<SigningKey>, ec: Arc<SigningKey>, retired: Vec<(Jwk, Timestamp)>) -> Self {
-        let public = [rsa.public(), ec.public()].into_iter().chain(retired.iter().map(|(key, _)| key));
-        let verifying = KeySet::from_jwks(&Jwks::of(public));
-        Self { rsa, ec, retired, verifying }
+    fn new(rsa: Arc<SigningKey>, ec: Arc<SigningKey>, upcoming: Vec<Jwk>, retired: Vec<(Jwk, Timestamp)>) -> Self {
+        // Another replica may sign with the next key a moment before this one learns of it.
+        let public = [rsa.public(), ec.public()].into_iter().chain(&upcoming);
+        let verifying = KeySet::from_jwks(&Jwks::of(public.chain(retired.iter().map(|(key, _)| key))));
+        Self { rsa, ec, upcoming, retired, verifying }
     }
 
     /// The one that signs what every client must be able to verify.
@@ -181,14 +218,15 @@ impl Keys {
         let current = [self.rsa.public(), self.ec.public()];
         let is_current = |key: &Jwk| current.iter().any(|current| current.kid() == key.kid());
         let alive = self.retired.iter().filter(|(key, dies_at)| *dies_at > now && !is_current(key));
-        Jwks::of(current.into_iter().chain(alive.map(|(key, _)| key)))
+        let upcoming = self.upcoming.iter().filter(|key| !is_current(key));
+        Jwks::of(current.into_iter().chain(upcoming).chain(alive.map(|(key, _)| key)))
     }
 }
 
 async fn read(seal: &Seal, store: &Store, known: Option<&Keys>, now: Timestamp) -> Result<Keys, KeyringFailed> {
     let rsa = read_one(seal, store, known, Algorithm::Rs256).await?;
     let ec = read_one(seal, store, known, Algorithm::Es256).await?;
-    Ok(Keys::new(rsa, ec, store.retired_keys(now).await?))
+    Ok(Keys::new(rsa, ec, store.upcoming_keys().await?, store.retired_keys(now).await?))
 }
 
 async fn read_one(
@@ -212,8 +250,12 @@ async fn succeed(
     key: &SigningKey,
     now: Timestamp,
 ) -> Result<Succession, KeyringFailed> {
-    let dies_at = now.after(ZONE_TOKEN_LIFETIME_MAX).after(JWT_LEEWAY);
-    Ok(store.succeed_key(predecessor, &sealed(seal, key)?, dies_at, now).await?)
+    Ok(store.succeed_key(predecessor, &sealed(seal, key)?, dies_at(now), now).await?)
+}
+
+/// When the last token is dead that a key signed which retires now.
+fn dies_at(now: Timestamp) -> Timestamp {
+    now.after(ZONE_TOKEN_LIFETIME_MAX).after(JWT_LEEWAY)
 }
 
 fn sealed(seal: &Seal, key: &SigningKey) -> Result<NewKey, KeyringFailed> {

@@ -1,4 +1,5 @@
-//! A new signing key, at the word of whoever holds the database and its sealing key.
+//! A new signing key at once, at the word of whoever holds the database and its sealing key. In time the zone renews its
+//! keys by itself (see `keyring`).
 
 use std::path::Path;
 use std::sync::Arc;

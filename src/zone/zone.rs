@@ -272,11 +272,11 @@ impl Zone {
         self.issuer.url()
     }
 
-    /// Reads the keys anew: another replica may have rotated them.
+    /// Renews the keys when they are old enough, and reads them anew: another replica may have.
     pub(in crate::zone) async fn look_for_keys(&self) {
         let Issuer { keyring, store, clock, .. } = &*self.issuer;
-        if let Err(failed) = keyring.refresh(store, clock.now()).await {
-            tracing::warn!(error = &failed as &dyn std::error::Error, "the keys could not be read anew");
+        if let Err(failed) = keyring.keep_young(store, clock.now()).await {
+            tracing::warn!(error = &failed as &dyn std::error::Error, "the keys could not be renewed or read anew");
         }
     }
 

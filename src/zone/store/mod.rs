@@ -90,6 +90,7 @@ pub(in crate::zone) use self::replays::Seen;
 pub(in crate::zone) use self::resources::Resource;
 pub(in crate::zone) use self::sessions::SessionLine;
 pub(in crate::zone) use self::signing_keys::CurrentKey;
+pub(in crate::zone) use self::signing_keys::KeyAges;
 pub(in crate::zone) use self::signing_keys::NewKey;
 pub(in crate::zone) use self::signing_keys::Succession;
 pub(in crate::zone) use self::tables::Change;

@@ -178,3 +178,49 @@ async fn what_can_not_be_declared_or_opened_is_said() {
         assert!(matches!(error, Error::Issuer(_)), "{issuer}");
     }
 }
+
+#[tokio::test]
+async fn a_key_is_renewed_in_time_shown_before_it_signs_and_served_until_its_last_token_is_dead() {
+    let scene = Scene::new().await;
+    let (agent, replica) = (scene.register("curl").await, scene.open_again().await);
+    let keys = async || scene.get("/openidconnect/jwks").await.body["keys"].as_array().unwrap().clone();
+    let kid = async || {
+        let form = [("grant_type", "client_credentials"), ("resource", WHOAMI)];
+        header(&scene.ask(&agent, &form).await.word("access_token"))["kid"].clone()
+    };
+    let both_look = async || tokio::join!(scene.zone.look_for_keys(), replica.look_for_keys());
+    let first = keys().await;
+    assert_eq!(first.len(), 2);
+    let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+    scene.clock.advance(days(90) - Duration::from_millis(1));
+    both_look().await;
+    assert_eq!(keys().await, first, "it is not old enough");
+    scene.clock.advance(Duration::from_millis(1));
+    both_look().await;
+    let shown = keys().await;
+    assert_eq!((shown.len(), &shown[..2]), (4, &first[..]), "one successor of each, whoever made it");
+    assert_eq!(kid().await, first[0]["kid"], "what verifiers do not know yet signed");
+    scene.clock.advance(days(1) - Duration::from_millis(1));
+    both_look().await;
+    assert_eq!(keys().await, shown);
+    scene.clock.advance(Duration::from_millis(1));
+    both_look().await;
+    let renewed = keys().await;
+    let is_in = |keys: &[Value], key: &Value| keys.iter().any(|other| other["kid"] == key["kid"]);
+    assert!(shown.iter().all(|key| is_in(&renewed, key)) && renewed.len() == 4, "{renewed:?}");
+    assert!(is_in(&shown[2..], &renewed[0]) && is_in(&shown[2..], &renewed[1]));
+    assert_eq!(kid().await, renewed[0]["kid"]);
+    let private = "SELECT kid FROM signing_keys WHERE sealed IS NOT NULL";
+    assert_eq!(scene.zone.store().dump(private).await.split(' ').count(), 2, "a retired key can sign no more");
+    scene.clock.advance(days(1) + Duration::from_secs(60));
+    both_look().await;
+    assert_eq!(keys().await, renewed[..2]);
+    // Whoever rotates at once drops what was to sign next, for that may be lost as well.
+    scene.clock.advance(days(89));
+    both_look().await;
+    let shown = keys().await;
+    assert_eq!(shown.len(), 4);
+    scene.zone.rotate_key().await.unwrap();
+    let rotated = keys().await;
+    assert!(rotated.len() == 4 && !is_in(&shown, &rotated[0]) && !shown[2..].iter().any(|key| is_in(&rotated, key)));
+}

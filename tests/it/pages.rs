@@ -364,6 +364,19 @@ async fn a_person_signs_in_to_one_zone_through_another() {
     let provider = manage("POST", &format!("/zones/{id}/providers"), provider).await;
     manage("PATCH", &format!("/zones/{id}"), json!({"user_identity_provider_id": provider["id"]})).await;
 
+    manage("PATCH", &format!("/zones/{id}"), json!({"login_flow": "identifier_first"})).await;
+    world.browser.goto(&format!("{issuer}/account")).await.unwrap();
+    world.wait("form[action='/sign-in/identifier']").await;
+    assert!(!world.look("14-who-it-is").await.contains("Password"));
+    world.type_into_focus("grace@example.com").await;
+    world.type_into_focus(&char::from(Key::Enter).to_string()).await;
+    world.wait("#password").await;
+    let page = world.look("15-how-they-show-it").await;
+    assert!(page.contains("grace@example.com") && page.contains("Continue with Home"), "{page}");
+    world.click("p a:not(.button)").await;
+    world.wait("form[action='/sign-in/identifier']").await;
+    manage("PATCH", &format!("/zones/{id}"), json!({"login_flow": "default"})).await;
+
     world.browser.goto(&format!("{issuer}/sign-in")).await.unwrap();
     world.wait("a.button").await;
     assert!(world.look("10-sign-in-with-provider").await.contains("Continue with Home"));
@@ -382,5 +395,33 @@ async fn a_person_signs_in_to_one_zone_through_another() {
     let cookie = world.browser.get_named_cookie("valetkey_zone").await.unwrap();
     world.browser.goto(&format!("{issuer}/account")).await.unwrap();
     assert_ne!(world.browser.get_named_cookie("valetkey_zone").await.unwrap().value(), cookie.value());
+    world.browser.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_hears_what_they_are_called_and_signs_in_with_their_address() {
+    let world = World::new().await;
+    let made = world.zone.api_tokens().await.unwrap().create("test", &["admin".to_owned()], None).await.unwrap();
+    let request = hyper::Request::post(format!("{}/organizations/own/invitations", world.issuer))
+        .header("authorization", format!("Bearer {}", made.secret.expose_str().unwrap()))
+        .header("content-type", "application/json");
+    let body = json!({"email": "bob@example.com", "role": "org_member"}).to_string();
+    let answer = world.http.send(request.body(body.into()).unwrap()).await.unwrap();
+    let invitation: Value = serde_json::from_slice(answer.body()).unwrap();
+    world.browser.goto(invitation["url"].as_str().unwrap()).await.unwrap();
+    world.wait("#new").await;
+    let page = world.look("16-invitation").await;
+    assert!(page.contains("You were invited as") && page.contains("You sign in here as"), "{page}");
+    world.type_into_focus("bob's own long words").await;
+    world.type_into_focus(&char::from(Key::Enter).to_string()).await;
+    world.arrive(&format!("{}/account", world.issuer)).await;
+    assert!(world.look("17-account-of-an-invited-guest").await.contains("<h1>bob-"));
+    world.click("form[action='/sign-out'] button").await;
+    world.wait("#password").await;
+    world.type_into_focus("bob@example.com").await;
+    world.type_into_focus(&char::from(Key::Tab).to_string()).await;
+    world.type_into_focus("bob's own long words").await;
+    world.type_into_focus(&char::from(Key::Enter).to_string()).await;
+    world.arrive(&format!("{}/account", world.issuer)).await;
     world.browser.close().await.unwrap();
 }

@@ -108,8 +108,7 @@ impl Authorization {
         let challenge = challenge(&issuer.store.protocols().await?, &client, parameters)?;
         let (resources, scopes) = read_scopes(issuer, parameters).await?;
         let prompt = Prompt::read(parameters.one("prompt")?)?;
-        let age_max_s = parameters.one("max_age")?.map(str::parse).transpose();
-        let age_max_s = age_max_s.map_err(|_| Refusal::invalid_request("The max_age is not a number"))?;
+        let age_max_s = read_age_max(parameters)?;
         let expected = parameters.one("id_token_hint")?.map(|token| issuer.read_id_token_hint(token).ok_or(()));
         let expected = expected.transpose();
         let expected = expected.map_err(|()| Refusal::invalid_request("The id_token_hint is not valid"))?;
@@ -246,6 +245,12 @@ fn challenge(protocols: &Protocols, client: &Client, parameters: &Parameters) ->
         return Err(Refusal::invalid_request("The code_challenge is not a SHA-256 in base64url"));
     }
     Ok(challenge.to_owned())
+}
+
+/// How old a sign-in may be, in seconds.
+pub(in crate::zone) fn read_age_max(parameters: &Parameters) -> Result<Option<u64>, Refusal> {
+    let age_max_s = parameters.one("max_age")?.map(str::parse).transpose();
+    age_max_s.map_err(|_| Refusal::invalid_request("The max_age is not a number"))
 }
 
 /// Says in the address that a request comes back to that its person was asked to sign in. A client that says so itself

@@ -28,6 +28,7 @@ mod userinfo;
 pub(in crate::zone) use self::authorize::Authorization;
 pub(in crate::zone) use self::authorize::NotAsked;
 pub(in crate::zone) use self::authorize::WAS_ASKED;
+pub(in crate::zone) use self::authorize::read_age_max;
 pub(in crate::zone) use self::authorize::wanted;
 pub(in crate::zone) use self::device::read_user_code;
 pub(in crate::zone) use self::parameters::Parameters;

@@ -3,10 +3,13 @@
 use axum::http::HeaderMap;
 
 use crate::zone::issuer::Issuer;
+use crate::zone::oauth;
 use crate::zone::oauth::Parameters;
+use crate::zone::oauth::Prompt;
 use crate::zone::oauth::Refusal;
 use crate::zone::oauth::Sent;
 use crate::zone::pages::browser::Browser;
+use crate::zone::people::Asking;
 
 /// The form and its browser; a refusal unless the form is the browser's own.
 pub(super) async fn read(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -> Result<(Browser, Parameters), Refusal> {
@@ -29,6 +32,15 @@ pub(super) fn going_on(parameters: &Parameters) -> String {
         }
     });
     if plain && ours { named.to_owned() } else { super::ACCOUNT.to_owned() }
+}
+
+/// How a person is to be asked who they are, as a page before said.
+pub(super) fn asking(parameters: &Parameters) -> Result<Asking, Refusal> {
+    Ok(Asking {
+        name: parameters.one("name")?.unwrap_or_default().trim().to_owned(),
+        prompt: Prompt::read(parameters.one("prompt")?)?,
+        age_max_s: oauth::read_age_max(parameters)?,
+    })
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ use axum::response::Response;
 use crate::model::Secret;
 use crate::zone::issuer::Issuer;
 use crate::zone::oauth::Parameters;
-use crate::zone::oauth::Prompt;
 use crate::zone::oauth::Refusal;
 use crate::zone::oauth::Sent;
 use crate::zone::opaque::Hash;
@@ -47,7 +46,7 @@ pub(super) async fn page(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, 
     let parameters = Parameters::of_query(query.0.as_deref().unwrap_or_default());
     let shown = async {
         let browser = Browser::read(&issuer, &headers).await?;
-        let asking = Asking { prompt: Prompt::read(parameters.one("prompt")?)?, ..Asking::default() };
+        let asking = Asking { name: String::new(), ..form::asking(&parameters)? };
         Ok(show(&issuer, &browser, StatusCode::OK, &form::going_on(&parameters), &asking, None).await)
     };
     shown.await.unwrap_or_else(|refusal: Refusal| view::fault(&refusal))
@@ -58,8 +57,7 @@ pub(super) async fn page(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, 
 pub(super) async fn identify(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, sent: Sent) -> Response {
     let shown = async {
         let (browser, parameters) = form::read(&issuer, &headers, sent).await?;
-        let name = parameters.one("name")?.unwrap_or_default().trim().to_owned();
-        let asking = Asking { name, prompt: Prompt::read(parameters.one("prompt")?)?, age_max_s: None };
+        let asking = form::asking(&parameters)?;
         Ok(show(&issuer, &browser, StatusCode::OK, &form::going_on(&parameters), &asking, None).await)
     };
     shown.await.unwrap_or_else(|refusal: Refusal| view::fault(&refusal))
@@ -113,17 +111,18 @@ pub(super) async fn show(
     fault: Option<&str>,
 ) -> Response {
     let (mark, prompt) = (browser.mark(issuer), asking.prompt.for_provider().unwrap_or_default());
+    let age_max_s = asking.age_max_s.map(|age| age.to_string()).unwrap_or_default();
     let leads_to = client_address(going_on);
     // The page is of use without them too.
     let flow = issuer.store.login_flow().await.unwrap_or(LoginFlow::Default);
     let provider = issuer.store.sign_in_provider().await.ok().flatten();
     let name = asking.name.as_str();
     if flow == LoginFlow::IdentifierFirst && name.is_empty() {
-        let page = IdentifierPage { mark: &mark, going_on, prompt: &prompt, fault };
+        let page = IdentifierPage { mark: &mark, going_on, prompt: &prompt, age_max_s: &age_max_s, fault };
         return browser.keep(issuer, view::show_leading_to(status, &page, leads_to.as_deref()));
     }
     let way = |page: &str, name: &str| {
-        let fields = [("continue", going_on), ("prompt", &prompt), ("name", name)];
+        let fields = [("continue", going_on), ("prompt", &prompt), ("max_age", &age_max_s), ("name", name)];
         let fields = fields.into_iter().filter(|(_, value)| !value.is_empty());
         let query: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         format!("{page}?{query}")

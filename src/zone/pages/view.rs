@@ -38,8 +38,9 @@ pub(super) struct SignInPage<'a> {
 pub(super) struct IdentifierPage<'a> {
     pub(super) mark: &'a str,
     pub(super) going_on: &'a str,
-    /// What the provider is to ask, should the person go there.
+    /// What the provider is to ask, should the person go there, and how old a sign-in there may be.
     pub(super) prompt: &'a str,
+    pub(super) age_max_s: &'a str,
     pub(super) fault: Option<&'a str>,
 }
 

@@ -75,6 +75,11 @@ impl Protocols {
         Ok(self)
     }
 
+    /// Where a code is exchanged, and the client secret sent; none where the issuer's discovery document says it.
+    pub(super) fn token_endpoint(protocols: Option<&Self>) -> Option<&str> {
+        protocols?.oauth2.as_ref()?.token_endpoint.as_deref()
+    }
+
     /// Whose tokens are the provider's: of the issuer that is named, else of the identifier where it is a URL. A
     /// platform that only vouches for workloads has no protocols to speak of.
     pub(super) fn issuer(protocols: Option<&Self>, identifier: &str) -> Option<String> {

@@ -147,7 +147,7 @@ async fn create(place: InZone, Body(sent): Body<Create>) -> Result<Json<Provider
     let name = body::name(sent.name)?;
     let identifier = body::identifier(sent.identifier)?;
     let protocols = sent.protocols.map(|protocols| protocols.checked(&identifier)).transpose()?;
-    let secret = sent.client_secret.map(|secret| seal(&place, id.as_str(), secret)).transpose()?;
+    let secret = sent.client_secret.map(|secret| seal(&place.issuer, id.as_str(), secret)).transpose()?;
     let columns = vec![
         ("id", id.as_str().into()),
         ("zone_id", place.zone().into()),
@@ -200,7 +200,7 @@ async fn update(
     let secret: Argument = match sent.client_secret {
         Patch::Keep => old.client_secret_sealed.into(),
         Patch::Clear => None::<String>.into(),
-        Patch::Set(secret) => seal(&place, &old.id, secret)?.into(),
+        Patch::Set(secret) => seal(&place.issuer, &old.id, secret)?.into(),
     };
     let columns = vec![
         ("issuer", Protocols::issuer(protocols.as_ref(), &identifier).into()),
@@ -218,12 +218,17 @@ async fn update(
 }
 
 /// Delete provider
+///
+/// The provider by which administrators sign in only an administrator, who shows a second factor first.
 #[utoipa::path(delete, path = "/zones/{zone_id}/providers/{id}", tag = "providers",
     params(("zone_id" = String, Path), ("id" = String, Path)), responses((status = 204), Refusals))]
-async fn delete(place: InZone) -> Result<StatusCode, Refused> {
+async fn delete(place: InZone, second_factor: SecondFactor) -> Result<StatusCode, Refused> {
     let row = find(&place, place.row()).await?;
     place.customer_only(&row.owner_type)?;
-    settle(place.store.remove("providers", place.own()).await?, "provider")?;
+    if place.store.sign_in_provider().await?.is_some_and(|provider| provider.id == row.id) {
+        place.keeps_the_door(&second_factor).await?;
+    }
+    settle(place.store.remove_provider(&row.id, place.now).await?, "provider")?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -250,9 +255,10 @@ impl Row {
     }
 }
 
-fn seal(place: &InZone, id: &str, secret: String) -> Result<String, Refused> {
+/// A client secret, for the row of the provider `id` alone.
+pub(super) fn seal(issuer: &Issuer, id: &str, secret: String) -> Result<String, Refused> {
     let secret = Secret::new(body::text("client_secret", secret, 1..=4096)?);
-    Ok(place.issuer.keyring.seal().seal(&format!("providers/{id}"), &secret)?)
+    Ok(issuer.keyring.seal().seal(&format!("providers/{id}"), &secret)?)
 }
 
 async fn find(place: &InZone, conditions: Conditions) -> Result<Row, Refused> {

@@ -29,6 +29,7 @@ mod replicas;
 mod second_factor;
 mod sessions;
 mod software;
+mod sso_connection;
 mod token;
 mod zones;
 

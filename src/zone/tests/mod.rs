@@ -15,6 +15,7 @@ mod guests;
 mod impersonation;
 mod introspection;
 mod keys;
+mod managed_policies;
 mod management;
 mod organizations;
 mod people;

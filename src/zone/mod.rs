@@ -31,6 +31,7 @@ mod pages;
 mod peer;
 mod people;
 mod private_file;
+mod renewal;
 mod rotation;
 mod rules;
 mod seal;

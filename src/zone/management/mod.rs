@@ -19,6 +19,7 @@ mod in_organization;
 mod in_zone;
 mod invitations;
 mod json;
+mod key_policy;
 mod members;
 mod metadata;
 mod organizations;
@@ -45,6 +46,7 @@ mod service_account_credentials;
 mod service_account_token;
 mod service_accounts;
 mod sessions;
+mod sso_connection;
 mod status;
 mod users;
 mod zone_protocols;
@@ -97,6 +99,8 @@ pub(in crate::zone) fn router(issuer: Arc<Issuer>) -> Router {
         .merge(policy_set_versions::router())
         .merge(policy_bundle::router())
         .merge(organizations::router())
+        .merge(sso_connection::router())
+        .merge(key_policy::router())
         .merge(api_tokens::router())
         .merge(service_accounts::router())
         .merge(service_account_credentials::router())

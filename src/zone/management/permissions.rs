@@ -20,11 +20,12 @@ pub(super) fn permissions(caller: &Caller, role: Role) -> Permissions {
     COLLECTIONS.into_iter().map(of).collect()
 }
 
-const COLLECTIONS: [&str; 18] = [
+const COLLECTIONS: [&str; 19] = [
     "organizations",
     "api-tokens",
     "service-accounts",
     "invitations",
+    "sso-connection",
     "zones",
     "applications",
     "application-credentials",

@@ -36,6 +36,7 @@ mod registration_tokens;
 mod replays;
 mod resources;
 mod sessions;
+mod sign_in_providers;
 mod signing_keys;
 mod tables;
 mod users;

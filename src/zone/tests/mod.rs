@@ -15,6 +15,7 @@ mod guests;
 mod impersonation;
 mod introspection;
 mod keys;
+mod managed_policies;
 mod management;
 mod organizations;
 mod people;
@@ -30,6 +31,7 @@ mod replicas;
 mod second_factor;
 mod sessions;
 mod software;
+mod sso_connection;
 mod token;
 mod zones;
 

@@ -30,6 +30,7 @@ mod policies;
 mod policy_bundle;
 mod policy_format;
 mod policy_manifest;
+mod policy_rows;
 mod policy_schemas;
 mod policy_set_versions;
 mod policy_sets;

@@ -49,6 +49,7 @@ mod service_accounts;
 mod sessions;
 mod sso_connection;
 mod status;
+mod user_details;
 mod users;
 mod zone_protocols;
 mod zones;

@@ -24,8 +24,8 @@ use crate::zone::management::body::Body;
 use crate::zone::management::in_organization::InOrganization;
 use crate::zone::management::json;
 use crate::zone::management::patch::Patch;
+use crate::zone::management::permissions;
 use crate::zone::management::permissions::Permissions;
-use crate::zone::management::permissions::permissions;
 use crate::zone::management::provider_protocols::Protocols;
 use crate::zone::management::providers;
 use crate::zone::management::query::Query;
@@ -107,7 +107,7 @@ struct Update {
     responses((status = 200, body = SsoConnection), Refusals))]
 async fn retrieve(place: InOrganization, query: Query) -> Result<Json<SsoConnection>, Refused> {
     query.expands_only(&[])?;
-    let shown = query.expands("permissions").then(|| permissions(&place.caller, place.role));
+    let shown = permissions::asked(&place.caller, place.role, &query);
     Ok(Json(find(&zone(&place).await?).await?.show(shown)))
 }
 
@@ -166,8 +166,10 @@ async fn update(
     let identifier = body::url("identifier", sent.identifier.required("identifier", old.identifier.clone())?)?;
     let protocols = merged(sent.protocols, &old, &identifier)?;
     let before: Option<Protocols> = json::read(old.protocols);
-    let moves = identifier != old.identifier
-        || Protocols::token_endpoint(protocols.as_ref()) != Protocols::token_endpoint(before.as_ref());
+    let goes_to = |protocols: Option<&Protocols>, identifier: &str| {
+        (Protocols::issuer(protocols, identifier), protocols.and_then(Protocols::token_endpoint).map(str::to_owned))
+    };
+    let moves = goes_to(protocols.as_ref(), &identifier) != goes_to(before.as_ref(), &old.identifier);
     let secret = match (sent.client_secret, old.client_secret_sealed) {
         // Whoever may not know the secret could have it sent to themselves.
         (Patch::Keep, Some(_)) if moves => {

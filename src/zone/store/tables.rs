@@ -185,7 +185,7 @@ pub(super) async fn insert_within(
     Ok(())
 }
 
-fn bound(sql: &str, arguments: Vec<Argument>) -> sqlx::query::Query<'static, Any, sqlx::any::AnyArguments> {
+pub(super) fn bound(sql: &str, arguments: Vec<Argument>) -> sqlx::query::Query<'static, Any, sqlx::any::AnyArguments> {
     let query = sqlx::query(AssertSqlSafe(sql.to_owned()));
     arguments.into_iter().fold(query, |query, argument| argument.bind(query))
 }

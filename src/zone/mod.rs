@@ -13,6 +13,7 @@ mod address;
 mod api_token;
 mod bundle;
 mod canonical;
+mod catalog;
 mod client_documents;
 mod client_name;
 mod events;

@@ -23,6 +23,7 @@ mod key_policy;
 mod members;
 mod metadata;
 mod organizations;
+mod packages;
 mod page;
 mod patch;
 mod permissions;
@@ -89,6 +90,7 @@ pub(in crate::zone) fn router(issuer: Arc<Issuer>) -> Router {
         .merge(resources::router())
         .merge(providers::router())
         .merge(dependencies::router())
+        .merge(packages::router())
         .merge(grants::router())
         .merge(sessions::router())
         .merge(users::router())

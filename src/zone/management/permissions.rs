@@ -46,7 +46,7 @@ pub(super) fn permissions(caller: &Caller, role: Role) -> Permissions {
     COLLECTIONS.into_iter().map(of).collect()
 }
 
-const COLLECTIONS: [&str; 19] = [
+const COLLECTIONS: [&str; 20] = [
     "organizations",
     "api-tokens",
     "service-accounts",
@@ -57,6 +57,7 @@ const COLLECTIONS: [&str; 19] = [
     "application-credentials",
     "providers",
     "resources",
+    "packages",
     "delegated-grants",
     "sessions",
     "users",

@@ -18,6 +18,7 @@ mod keys;
 mod managed_policies;
 mod management;
 mod organizations;
+mod packages;
 mod people;
 mod policies;
 mod policy_bundle;

@@ -32,6 +32,7 @@ mod second_factor;
 mod sessions;
 mod software;
 mod sso_connection;
+mod terraform;
 mod token;
 mod zones;
 

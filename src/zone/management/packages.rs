@@ -266,7 +266,7 @@ mod tests {
             let mut expected = shown.clone();
             json_patch(&mut expected, &provider.protocols);
             assert_eq!(shown, expected, "{}", package.id);
-            assert!(read.token_endpoint().is_some_and(|endpoint| endpoint.starts_with("https://")));
+            assert!(Protocols::token_endpoint(Some(&read)).is_some_and(|endpoint| endpoint.starts_with("https://")));
         }
     }
 

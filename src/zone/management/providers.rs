@@ -32,7 +32,6 @@ use crate::zone::management::refused::Refusals;
 use crate::zone::management::refused::Refused;
 use crate::zone::management::refused::settle;
 use crate::zone::management::second_factor::SecondFactor;
-use crate::zone::store::Argument;
 use crate::zone::store::Conditions;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Issuer>> {
@@ -178,7 +177,8 @@ async fn retrieve(place: InZone) -> Result<impl IntoResponse, Refused> {
 
 /// Update provider
 ///
-/// Of the provider by which administrators sign in only an administrator, who shows a second factor first.
+/// Of the provider by which administrators sign in only an administrator, who shows a second factor first. Where the
+/// issuer or the token endpoint changes, the client secret is sent again or cleared: it went to another address.
 #[utoipa::path(patch, path = "/zones/{zone_id}/providers/{id}", tag = "providers",
     params(("zone_id" = String, Path), ("id" = String, Path)), request_body = Update,
     responses((status = 200, body = Provider), Refusals))]
@@ -192,23 +192,21 @@ async fn update(
     if place.store.sign_in_provider().await?.is_some_and(|provider| provider.id == old.id) {
         place.keeps_the_door(&second_factor).await?;
     }
+    let former = old.secret_goes_to();
     let identifier = body::identifier(sent.identifier.required("identifier", old.identifier)?)?;
     let merged: Option<serde_json::Value> = json::read(json::merged(sent.protocols, old.protocols)?);
     let protocols = merged.map(serde_json::from_value::<Protocols>).transpose();
     let protocols = protocols.map_err(|error| Refused::body(format!("`protocols` is off: {error}")))?;
     let protocols = protocols.map(|protocols| protocols.checked(&identifier)).transpose()?;
-    let secret: Argument = match sent.client_secret {
-        Patch::Keep => old.client_secret_sealed.into(),
-        Patch::Clear => None::<String>.into(),
-        Patch::Set(secret) => seal(&place.issuer, &old.id, secret)?.into(),
-    };
+    let moves = former != goes_to(protocols.as_ref(), &identifier);
+    let secret = changed_secret(&place.issuer, &old.id, sent.client_secret, old.client_secret_sealed, moves)?;
     let columns = vec![
         ("issuer", Protocols::issuer(protocols.as_ref(), &identifier).into()),
         ("identifier", identifier.into()),
         ("name", body::name(sent.name.required("name", old.name)?)?.into()),
         ("description", body::description(sent.description.apply(old.description))?.into()),
         ("client_id", sent.client_id.apply(old.client_id).into()),
-        ("client_secret_sealed", secret),
+        ("client_secret_sealed", secret.into()),
         ("metadata", MetadataUpdate::merge(sent.metadata, old.metadata)?.into()),
         ("protocols", json::write(protocols)?.into()),
     ];
@@ -233,6 +231,11 @@ async fn delete(place: InZone, second_factor: SecondFactor) -> Result<StatusCode
 }
 
 impl Row {
+    /// Where the secret has been going.
+    fn secret_goes_to(&self) -> SecretGoesTo {
+        goes_to(json::read(self.protocols.clone()).as_ref(), &self.identifier)
+    }
+
     /// As clients see it, without its secret.
     pub(super) fn show(self, organization: &str) -> Provider {
         Provider {
@@ -255,10 +258,36 @@ impl Row {
     }
 }
 
+/// The issuer, whose metadata name the token endpoint, and the token endpoint where it is named here.
+pub(super) type SecretGoesTo = (Option<String>, Option<String>);
+
+pub(super) fn goes_to(protocols: Option<&Protocols>, identifier: &str) -> SecretGoesTo {
+    (Protocols::issuer(protocols, identifier), Protocols::token_endpoint(protocols).map(str::to_owned))
+}
+
 /// A client secret, for the row of the provider `id` alone.
 pub(super) fn seal(issuer: &Issuer, id: &str, secret: String) -> Result<String, Refused> {
     let secret = Secret::new(body::text("client_secret", secret, 1..=4096)?);
     Ok(issuer.keyring.seal().seal(&format!("providers/{id}"), &secret)?)
+}
+
+/// The sealed client secret of the provider `id` after a change. One that is kept while what it is sent to `moves` is
+/// refused: who does not know it must not have it sent to a host of their own.
+pub(super) fn changed_secret(
+    issuer: &Issuer,
+    id: &str,
+    sent: Patch<String>,
+    sealed: Option<String>,
+    moves: bool,
+) -> Result<Option<String>, Refused> {
+    match (sent, sealed) {
+        (Patch::Keep, Some(_)) if moves => {
+            Err(Refused::bad("client_secret", "must be sent again: it would go to another address"))
+        }
+        (Patch::Keep, sealed) => Ok(sealed),
+        (Patch::Clear, _) => Ok(None),
+        (Patch::Set(secret), _) => seal(issuer, id, secret).map(Some),
+    }
 }
 
 async fn find(place: &InZone, conditions: Conditions) -> Result<Row, Refused> {

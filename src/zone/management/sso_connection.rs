@@ -165,20 +165,10 @@ async fn update(
     let old = find(&zone).await?;
     let identifier = body::url("identifier", sent.identifier.required("identifier", old.identifier.clone())?)?;
     let protocols = merged(sent.protocols, &old, &identifier)?;
-    let before: Option<Protocols> = json::read(old.protocols);
-    let goes_to = |protocols: Option<&Protocols>, identifier: &str| {
-        (Protocols::issuer(protocols, identifier), protocols.and_then(Protocols::token_endpoint).map(str::to_owned))
-    };
-    let moves = goes_to(protocols.as_ref(), &identifier) != goes_to(before.as_ref(), &old.identifier);
-    let secret = match (sent.client_secret, old.client_secret_sealed) {
-        // Whoever may not know the secret could have it sent to themselves.
-        (Patch::Keep, Some(_)) if moves => {
-            return Err(Refused::bad("client_secret", "must be sent again: it would go to another address"));
-        }
-        (Patch::Keep, sealed) => sealed,
-        (Patch::Clear, _) => None,
-        (Patch::Set(secret), _) => Some(providers::seal(&place.issuer, &old.id, secret)?),
-    };
+    let former = providers::goes_to(json::read(old.protocols).as_ref(), &old.identifier);
+    let moves = former != providers::goes_to(protocols.as_ref(), &identifier);
+    let sealed = old.client_secret_sealed;
+    let secret = providers::changed_secret(&place.issuer, &old.id, sent.client_secret, sealed, moves)?;
     let own = Conditions::default().equals("zone_id", zone.zone().as_str()).equals("id", &old.id);
     let known_as = sent.client_id.required("client_id", old.client_id.unwrap_or_default())?;
     let columns = vec![

@@ -23,6 +23,7 @@ mod key_policy;
 mod members;
 mod metadata;
 mod organizations;
+mod packages;
 mod page;
 mod patch;
 mod permissions;
@@ -30,6 +31,7 @@ mod policies;
 mod policy_bundle;
 mod policy_format;
 mod policy_manifest;
+mod policy_rows;
 mod policy_schemas;
 mod policy_set_versions;
 mod policy_sets;
@@ -48,6 +50,7 @@ mod service_accounts;
 mod sessions;
 mod sso_connection;
 mod status;
+mod user_details;
 mod users;
 mod zone_protocols;
 mod zones;
@@ -87,6 +90,7 @@ pub(in crate::zone) fn router(issuer: Arc<Issuer>) -> Router {
         .merge(resources::router())
         .merge(providers::router())
         .merge(dependencies::router())
+        .merge(packages::router())
         .merge(grants::router())
         .merge(sessions::router())
         .merge(users::router())

@@ -20,8 +20,8 @@ use crate::zone::management::caller::Caller;
 use crate::zone::management::caller::Role;
 use crate::zone::management::in_organization::InOrganization;
 use crate::zone::management::page::Page;
+use crate::zone::management::permissions;
 use crate::zone::management::permissions::Permissions;
-use crate::zone::management::permissions::permissions;
 use crate::zone::management::query::Paging;
 use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
@@ -94,8 +94,8 @@ async fn list(
         ),
     };
     let listed = issuer.store.list::<Row>(COLUMNS, from, conditions, &window).await?;
-    let expand = query.expands("permissions");
-    Ok(Json(Page::of(listed, |row| row.show(expand.then(|| permissions(&caller, Role::Manager))))))
+    let shown = permissions::asked(&caller, Role::Manager, &query);
+    Ok(Json(Page::of(listed, |row| row.show(shown.clone())).with_permissions(shown.clone())))
 }
 
 /// Create organization
@@ -126,7 +126,7 @@ async fn create(
     responses((status = 200, body = Organization), Refusals))]
 async fn retrieve(place: InOrganization, query: Query) -> Result<Json<Organization>, Refused> {
     query.expands_only(&[])?;
-    let shown = query.expands("permissions").then(|| permissions(&place.caller, place.role));
+    let shown = permissions::asked(&place.caller, place.role, &query);
     Ok(Json(find(&place.issuer, place.id()).await?.show(shown)))
 }
 

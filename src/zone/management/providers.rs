@@ -130,7 +130,7 @@ struct Update {
     ("query[identifier]" = Option<Vec<String>>, Query), ("sort" = Option<String>, Query),
 ), responses((status = 200, body = Page<Provider>), Refusals))]
 async fn list(place: InZone, query: Query) -> Result<Json<Page<Provider>>, Refused> {
-    let (conditions, window) = query.named(place.rows())?;
+    let (conditions, window) = query.named(place.rows(), &[])?;
     let types = query.choices("type", &["external", "keycard-vault", "keycard-sts"])?;
     let conditions = conditions.one_of("t.type", &types);
     let listed = place.store.list::<Row>(COLUMNS, "providers t", conditions, &window).await?;

@@ -24,8 +24,8 @@ use crate::zone::management::body::Body;
 use crate::zone::management::in_organization::InOrganization;
 use crate::zone::management::json;
 use crate::zone::management::patch::Patch;
+use crate::zone::management::permissions;
 use crate::zone::management::permissions::Permissions;
-use crate::zone::management::permissions::permissions;
 use crate::zone::management::provider_protocols::Protocols;
 use crate::zone::management::providers;
 use crate::zone::management::query::Query;
@@ -107,7 +107,7 @@ struct Update {
     responses((status = 200, body = SsoConnection), Refusals))]
 async fn retrieve(place: InOrganization, query: Query) -> Result<Json<SsoConnection>, Refused> {
     query.expands_only(&[])?;
-    let shown = query.expands("permissions").then(|| permissions(&place.caller, place.role));
+    let shown = permissions::asked(&place.caller, place.role, &query);
     Ok(Json(find(&zone(&place).await?).await?.show(shown)))
 }
 

@@ -18,6 +18,7 @@ mod keys;
 mod managed_policies;
 mod management;
 mod organizations;
+mod packages;
 mod people;
 mod policies;
 mod policy_bundle;
@@ -32,6 +33,7 @@ mod second_factor;
 mod sessions;
 mod software;
 mod sso_connection;
+mod terraform;
 mod token;
 mod zones;
 

@@ -47,6 +47,17 @@ async fn people_sign_in_by_the_connection_for_as_long_as_there_is_one() {
     let browser = Browser::new(&office.scene);
     assert!(provider.visit(&browser, json!({})).await.text.contains("url=/account"));
     assert!(is_signed_in(&browser, "grace@example.com").await);
+    // How she shows who she is, and with what the zone's own people do.
+    let people = "/zones/{zone}/users?expand[]=credentials&expand[]=credentials.provider&expand[]=session_count";
+    let people = office.get(people).await["items"].clone();
+    let grace = people.as_array().unwrap().iter().find(|user| user["email"] == "grace@example.com").unwrap();
+    let shown = &grace["credentials"][0];
+    assert_eq!((&shown["type"], &shown["subject"]), (&json!("federation"), &json!("grace")));
+    assert_eq!((&shown["provider_id"], &shown["provider"]["id"]), (&made["id"], &made["id"]));
+    assert!(grace["external"] == true && grace["session_count"] == 1, "{grace}");
+    let ada = people.as_array().unwrap().iter().find(|user| user["email"] == ADA).unwrap();
+    assert_eq!((&ada["credentials"][0]["type"], &ada["credentials"][1]), (&json!("password"), &Value::Null));
+    assert_eq!(office.refused("GET", "/zones/{zone}/users?expand[]=everything", None).await.0, 400);
 
     office.delete(OWN).await;
     assert!(!is_enabled(&office).await);
@@ -98,6 +109,7 @@ async fn a_change_counts_at_once_and_never_sends_a_secret_elsewhere() {
     for body in [
         json!({ "identifier": eve }),
         json!({"protocols": {"oauth2": {"token_endpoint": "https://eve.example/token"}}}),
+        json!({"protocols": {"oauth2": {"issuer": "https://eve.example"}}}),
         json!({"client_id": null}),
         json!({"client_id": ""}),
         json!({"identifier": null}),

@@ -48,6 +48,11 @@ impl<S> Link<S> {
         }
     }
 
+    /// The stream itself.
+    pub(crate) fn stream(&self) -> &S {
+        &self.stream
+    }
+
     /// Where the next head is written to.
     pub(crate) fn out(&mut self) -> &mut Vec<u8> {
         &mut self.out

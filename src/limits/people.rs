@@ -77,6 +77,18 @@ pub const ZONE_ADDRESS_ATTEMPTS_MAX: i64 = 100;
 /// A person signs in at the zone's provider and comes back within this time.
 pub const ZONE_EXTERNAL_SIGN_IN_LIFETIME: Duration = Duration::from_secs(600);
 
+/// What a browser carries meanwhile, name and value together: it keeps no longer cookie (RFC 6265 §6.1).
+pub const ZONE_CARRIED_COOKIE_BYTES_MAX: usize = 4096;
+
+/// How many such cookies a browser has at one time: two tabs seldom meet, and all of them fit into a request's head.
+pub const ZONE_CARRIED_COOKIES_MAX: usize = 8;
+
+/// Methods of a sign-in that a provider names (RFC 8176 has some twenty); more are not kept.
+pub const ZONE_METHODS_MAX: usize = 16;
+
+/// One of those methods, or the class of a sign-in, in bytes.
+pub const ZONE_METHOD_BYTES_MAX: usize = 128;
+
 /// The link of the first administrator is good for this long.
 pub const ZONE_WELCOME_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 

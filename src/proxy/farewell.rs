@@ -4,11 +4,14 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::limits;
@@ -57,4 +60,24 @@ where
 
 async fn discard(stream: impl AsyncRead + Unpin) -> io::Result<u64> {
     tokio::io::copy(&mut stream.take(limits::LEAVE_BYTES_MAX), &mut tokio::io::sink()).await
+}
+
+/// A stream whose end shows, on demand, that something is missing.
+pub(super) trait Breaking {
+    /// Whether a drop from now on looks broken off to the other side. Where only the end of the connection tells the
+    /// end of an answer (RFC 9112 §6.3, item 8), half an answer would look whole otherwise.
+    fn breaks_when_dropped(&self, breaks: bool);
+}
+
+/// By a reset in place of the orderly end.
+impl Breaking for TcpStream {
+    fn breaks_when_dropped(&self, breaks: bool) {
+        // a socket that refuses has ended already
+        let _ = rustix::net::sockopt::set_socket_linger(self, breaks.then_some(Duration::ZERO));
+    }
+}
+
+/// By the lack of `close_notify` (RFC 8446 §6.1), whatever is asked.
+impl<S> Breaking for TlsStream<S> {
+    fn breaks_when_dropped(&self, _: bool) {}
 }

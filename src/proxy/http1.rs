@@ -36,6 +36,7 @@ use crate::http::write_response;
 use crate::limits;
 use crate::os;
 use crate::os::Aside;
+use crate::proxy::farewell::Breaking;
 use crate::proxy::farewell::Parting;
 use crate::proxy::line::Heard;
 use crate::proxy::line::Line;
@@ -72,7 +73,7 @@ pub(super) async fn serve<S, F, Answered, Next>(
     draining: &CancellationToken,
 ) -> Served<S, Next>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Breaking + Unpin + Send + 'static,
     F: Fn(Request<Body>) -> Answered,
     Answered: Future<Output = (Response<Recorded>, Option<Next>)>,
 {
@@ -122,7 +123,7 @@ async fn say<S>(
     switches: bool,
 ) -> io::Result<bool>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Breaking + Unpin,
 {
     let (mut head, mut body) = response.into_parts();
     let told = asked.tell(head.status, &body, switches);
@@ -136,6 +137,10 @@ where
         head.headers.remove(CONTENT_LENGTH);
     }
     line.add(|link| write_response(link.out(), &head, asked.version, told, stays || switches));
+    let breaks = |breaks| line.add(|link| link.stream().breaks_when_dropped(breaks));
+    if told == Told::Close {
+        breaks(true);
+    }
     let (mut ended, mut broken) = (false, None);
     os::behind_others().await;
     poll_fn(|cx| {
@@ -171,6 +176,9 @@ where
         }
     })
     .await?;
+    if told == Told::Close {
+        breaks(false);
+    }
     drop(body);
     Ok(stays && poll_fn(|cx| Poll::Ready(line.is_read(cx))).await)
 }

@@ -24,6 +24,7 @@ use crate::model::Authority;
 use crate::model::Host;
 use crate::os::Aside;
 use crate::proxy::Proxy;
+use crate::proxy::gathered::Gathered;
 use crate::proxy::http1;
 use crate::proxy::http1::Served;
 use crate::proxy::http2;
@@ -97,12 +98,13 @@ async fn shake_hands<S>(
     stream: S,
     session: &Arc<Session>,
     authority: &Authority,
-) -> Result<TlsStream<S>, NotOpened>
+) -> Result<TlsStream<Gathered<S>>, NotOpened>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let start =
-        LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await.map_err(NotOpened::Handshake)?;
+    let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), Gathered::new(stream))
+        .await
+        .map_err(NotOpened::Handshake)?;
     let hello = start.client_hello();
     let same = hello.server_name().is_some_and(|name| Host::parse(name).is_ok_and(|name| name == authority.host));
     if !same {
@@ -113,7 +115,9 @@ where
         if offers_http2 { (Alpn::Http2AndHttp1, Protocol::Http2) } else { (Alpn::Http1, Protocol::Http1) };
     proxy.broker.warm(session, authority, protocol);
     let config = proxy.certificates.server_config(&authority.host, alpn).map_err(NotOpened::Leaf)?;
-    start.into_stream(config).await.map_err(NotOpened::Handshake)
+    let mut stream = start.into_stream(config).await.map_err(NotOpened::Handshake)?;
+    stream.get_mut().0.let_go();
+    Ok(stream)
 }
 
 fn complete(entry: Entry, outcome: Outcome, error: Option<&'static str>) {

@@ -7,6 +7,7 @@ mod carried;
 mod connection;
 mod crew;
 mod farewell;
+mod gathered;
 mod http1;
 mod http2;
 mod intercept;

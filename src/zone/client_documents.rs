@@ -26,6 +26,7 @@ use crate::limits::ZONE_REDIRECT_URIS_MAX;
 use crate::zone::address;
 use crate::zone::client_name;
 use crate::zone::foreign_keys::ForeignKeys;
+use crate::zone::foreign_keys::NamedBy;
 use crate::zone::id::ApplicationId;
 use crate::zone::issuer::Issuer;
 use crate::zone::oauth::DOCUMENT_GRANTS;
@@ -77,9 +78,9 @@ impl ClientDocuments {
 impl Issuer {
     /// The client that shows this name: known here, or described by the document at it.
     pub(in crate::zone) async fn client(&self, client_id: &str) -> Result<Option<RegisteredClient>, StoreFailed> {
-        let known = self.store.client(client_id).await?;
+        let kept = self.store.client(client_id).await?;
         // One of a document is asked for anew: the list may have changed, and so may the document.
-        let known = known.filter(|client| client.origin != Origin::Document);
+        let known = kept.as_ref().filter(|client| client.origin != Origin::Document).cloned();
         if known.is_some() || !may_be_document(&self.foreign_keys, client_id) {
             return Ok(known);
         }
@@ -92,8 +93,11 @@ impl Issuer {
         }
         let Some(described) = self.described(client_id).await else { return Ok(None) };
         let Some(application) = application else {
-            // Sessions and grants speak of it, and administrators see it among the user agents.
-            self.store.add_user_agent(&described, None, self.clock.now()).await?;
+            // Sessions and grants speak of it, and administrators see it among the user agents. Anybody may ask in its
+            // name, and as often as they like: what is written there already is not written again.
+            if kept.as_ref() != Some(&*described) {
+                self.store.add_user_agent(&described, None, self.clock.now()).await?;
+            }
             return Ok(Some((*described).clone()));
         };
         let software = self.store.software(application.as_str(), client_id, described.authentication).await?;
@@ -110,17 +114,18 @@ impl Issuer {
 
     /// As the document at the client's own address has it.
     async fn described(&self, client_id: &str) -> Option<Arc<RegisteredClient>> {
-        if let Some(known) = self.documents.known(client_id, self.clock.monotonic()) {
-            return known;
-        }
-        let document = self.foreign_keys.document(client_id).await;
-        let client = document.and_then(|document| read(&self.foreign_keys, client_id, &document)).map(Arc::new);
-        if client.is_none() {
-            tracing::warn!(client = client_id, "the metadata document of a client can't be used");
-        }
-        let kept = Kept { client: client.clone(), at: self.clock.monotonic() };
-        self.documents.0.insert(client_id.to_owned(), kept);
-        client
+        let known = || self.documents.known(client_id, self.clock.monotonic());
+        let fetch = async || {
+            let document = self.foreign_keys.get(client_id).await;
+            let client = document.and_then(|document| read(&self.foreign_keys, client_id, &document)).map(Arc::new);
+            if client.is_none() {
+                tracing::warn!(client = client_id, "the metadata document of a client can't be used");
+            }
+            let kept = Kept { client: client.clone(), at: self.clock.monotonic() };
+            self.documents.0.insert(client_id.to_owned(), kept);
+            client
+        };
+        self.foreign_keys.once(NamedBy::Stranger, client_id, known, fetch).await?
     }
 }
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::limits::ZONE_FOREIGN_KEYS_LIFETIME;
 use crate::limits::ZONE_FOREIGN_KEYS_MAX;
 use crate::limits::ZONE_FOREIGN_KEYS_REST;
+use crate::zone::foreign_keys::NamedBy;
 use crate::zone::issuer::Issuer;
 use crate::zone::store::SignInProvider;
 
@@ -111,20 +112,25 @@ impl ForeignIssuers {
     }
 
     async fn document(&self, issuer: &Issuer, named: &str) -> Option<Arc<Document>> {
-        let now = issuer.clock.monotonic();
-        if let Some(kept) = self.kept.get(named) {
-            let age = now.saturating_sub(kept.at);
-            let fresh = if kept.document.is_some() { ZONE_FOREIGN_KEYS_LIFETIME } else { ZONE_FOREIGN_KEYS_REST };
-            if age < fresh {
-                return kept.document;
-            }
-        }
         let address = format!("{}/.well-known/openid-configuration", named.trim_end_matches('/'));
-        let document = issuer.foreign_keys.get(&address).await;
-        let document: Option<Document> = document.and_then(|document| serde_json::from_slice(&document).ok());
-        let document = document.filter(|document| document.issuer == named).map(Arc::new);
-        self.kept.insert(named.to_owned(), Kept { document: document.clone(), at: now });
-        document
+        let fetch = async || {
+            let document = issuer.foreign_keys.get(&address).await;
+            let document: Option<Document> = document.and_then(|document| serde_json::from_slice(&document).ok());
+            let document = document.filter(|document| document.issuer == named).map(Arc::new);
+            let kept = Kept { document: document.clone(), at: issuer.clock.monotonic() };
+            self.kept.insert(named.to_owned(), kept);
+            document
+        };
+        let known = || self.known(named, issuer.clock.monotonic());
+        issuer.foreign_keys.once(NamedBy::Administrator, &address, known, fetch).await?
+    }
+
+    /// None when it must be fetched.
+    #[allow(clippy::option_option, reason = "not fetched, fetched in vain, fetched")]
+    fn known(&self, named: &str, now: Duration) -> Option<Option<Arc<Document>>> {
+        let kept = self.kept.get(named)?;
+        let lifetime = if kept.document.is_some() { ZONE_FOREIGN_KEYS_LIFETIME } else { ZONE_FOREIGN_KEYS_REST };
+        (now.saturating_sub(kept.at) < lifetime).then_some(kept.document)
     }
 }
 

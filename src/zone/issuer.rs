@@ -259,33 +259,6 @@ impl Issuer {
         self.sign(claims, resource.signing, resource.lifetime, scopes, client)
     }
 
-    /// Who signed in, told to the client (OpenID Connect Core §2).
-    pub(in crate::zone) fn issue_id_token(
-        &self,
-        user: &User,
-        sign_in: &SignInId,
-        client: &Application,
-        shown: Shown,
-        nonce: Option<&str>,
-    ) -> Result<Secret, NotSigned> {
-        let now = self.clock.now();
-        let claims = IdClaims {
-            iss: &self.url,
-            sub: user.id.as_str(),
-            aud: client.id.as_str(),
-            azp: client.id.as_str(),
-            sid: sign_in.as_str(),
-            preferred_username: &user.identifier,
-            email: user.identifier.contains('@').then_some(&*user.identifier),
-            nonce,
-            auth_time: shown.at.as_seconds(),
-            amr: if shown.second_factor_at.is_some() { &["pwd", "otp", "mfa"] } else { &["pwd"] },
-            iat: now.as_seconds(),
-            exp: now.after(ZONE_SESSION_TOKEN_LIFETIME).as_seconds(),
-        };
-        self.keyring.keys().signing().sign(ID_TOKEN, &claims)
-    }
-
     /// What each token of this client says; about the client itself unless overwritten.
     fn claims<'a>(&'a self, client: &'a Application) -> Claims<'a> {
         Claims {
@@ -386,25 +359,6 @@ struct Claims<'a> {
     jti: String,
 }
 
-/// OpenID Connect Core §2.
-#[derive(Serialize)]
-struct IdClaims<'a> {
-    iss: &'a str,
-    sub: &'a str,
-    aud: &'a str,
-    azp: &'a str,
-    sid: &'a str,
-    preferred_username: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    email: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nonce: Option<&'a str>,
-    auth_time: i64,
-    amr: &'a [&'a str],
-    iat: i64,
-    exp: i64,
-}
-
 /// The key that a token is bound to (RFC 9449 §6.1).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Confirmation<T> {
@@ -426,5 +380,4 @@ pub(in crate::zone) fn session_or<'a>(asked: Option<&'a SessionId>, own: &'a str
 }
 
 const ACCESS_TOKEN: &str = "at+jwt";
-const ID_TOKEN: &str = "JWT";
 const USER: &str = "user";

@@ -20,6 +20,7 @@ mod foreign_issuers;
 mod foreign_keys;
 mod front;
 mod id;
+mod id_token;
 mod issuer;
 mod keyring;
 mod management;

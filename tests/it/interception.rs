@@ -340,6 +340,28 @@ async fn an_answer_that_ends_with_its_connection_is_told_from_a_cut_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_the_clear_too_a_cut_answer_is_told_from_one_that_ends_with_its_connection() {
+    let up = Upstream::plain().await;
+    let world = in_the_clear(&up).await;
+    let session = world.session("claude").await;
+    up.release(1);
+    for (path, whole) in [("/sse?n=1", true), ("/cut-stream", false)] {
+        let mut stream = session.dial().await;
+        let place = format!("127.0.0.1:{}", up.port());
+        let head = format!(
+            "GET http://{place}{path} HTTP/1.0\r\nHost: {place}\r\nProxy-Authorization: {}\r\n\r\n",
+            session.basic()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let read = within("the end", stream.read_to_end(&mut answer)).await;
+        let error = read.err().map(|error| error.kind());
+        let expected = (!whole).then_some(std::io::ErrorKind::ConnectionReset);
+        assert_eq!(error, expected, "{path}: {}", String::from_utf8_lossy(&answer));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn connect_comes_in_http_1_0_and_without_host() {
     let up = Upstream::h1().await;
     let world = World::usual(&up).await;

@@ -154,6 +154,11 @@ impl Frames for Breaks {
     }
 }
 
+/// A pipe has but one end.
+impl Breaking for DuplexStream {
+    fn breaks_when_dropped(&self, _: bool) {}
+}
+
 #[tokio::test]
 async fn of_an_answer_that_breaks_off_its_beginning_arrives() {
     let (ours, mut theirs) = tokio::io::duplex(1024);

@@ -81,4 +81,9 @@ impl Protocols {
         let named = protocols.and_then(|protocols| protocols.oauth2.as_ref()?.issuer.clone());
         named.or_else(|| body::url("identifier", identifier.to_owned()).ok())
     }
+
+    /// Where codes are redeemed with the client secret, unless that is left to the issuer's metadata.
+    pub(super) fn token_endpoint(&self) -> Option<&str> {
+        self.oauth2.as_ref()?.token_endpoint.as_deref()
+    }
 }

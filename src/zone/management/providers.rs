@@ -178,7 +178,8 @@ async fn retrieve(place: InZone) -> Result<impl IntoResponse, Refused> {
 
 /// Update provider
 ///
-/// Of the provider by which administrators sign in only an administrator, who shows a second factor first.
+/// Of the provider by which administrators sign in only an administrator, who shows a second factor first. Where the
+/// issuer or the token endpoint changes, the client secret is sent again or cleared: it went to another address.
 #[utoipa::path(patch, path = "/zones/{zone_id}/providers/{id}", tag = "providers",
     params(("zone_id" = String, Path), ("id" = String, Path)), request_body = Update,
     responses((status = 200, body = Provider), Refusals))]
@@ -192,12 +193,17 @@ async fn update(
     if place.store.sign_in_provider().await?.is_some_and(|provider| provider.id == old.id) {
         place.keeps_the_door(&second_factor).await?;
     }
+    let former = old.secret_goes_to();
     let identifier = body::identifier(sent.identifier.required("identifier", old.identifier)?)?;
     let merged: Option<serde_json::Value> = json::read(json::merged(sent.protocols, old.protocols)?);
     let protocols = merged.map(serde_json::from_value::<Protocols>).transpose();
     let protocols = protocols.map_err(|error| Refused::body(format!("`protocols` is off: {error}")))?;
     let protocols = protocols.map(|protocols| protocols.checked(&identifier)).transpose()?;
     let secret: Argument = match sent.client_secret {
+        // Who does not know the secret must not have it sent to a host of their own.
+        Patch::Keep if old.client_secret_sealed.is_some() && former != goes_to(protocols.as_ref(), &identifier) => {
+            return Err(Refused::bad("client_secret", "must be sent again, for it would go to another address"));
+        }
         Patch::Keep => old.client_secret_sealed.into(),
         Patch::Clear => None::<String>.into(),
         Patch::Set(secret) => seal(&place, &old.id, secret)?.into(),
@@ -228,6 +234,11 @@ async fn delete(place: InZone) -> Result<StatusCode, Refused> {
 }
 
 impl Row {
+    /// Where the secret has been going.
+    fn secret_goes_to(&self) -> SecretGoesTo {
+        goes_to(json::read(self.protocols.clone()).as_ref(), &self.identifier)
+    }
+
     /// As clients see it, without its secret.
     pub(super) fn show(self, organization: &str) -> Provider {
         Provider {
@@ -248,6 +259,13 @@ impl Row {
             updated_at: Timestamp::from_millis(self.updated_at),
         }
     }
+}
+
+/// The issuer, whose metadata name the token endpoint, and the token endpoint where it is named here.
+type SecretGoesTo = (Option<String>, Option<String>);
+
+fn goes_to(protocols: Option<&Protocols>, identifier: &str) -> SecretGoesTo {
+    (Protocols::issuer(protocols, identifier), protocols.and_then(Protocols::token_endpoint).map(str::to_owned))
 }
 
 fn seal(place: &InZone, id: &str, secret: String) -> Result<String, Refused> {

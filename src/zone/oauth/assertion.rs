@@ -18,6 +18,7 @@ use crate::limits::JWT_LEEWAY;
 use crate::limits::ZONE_ASSERTION_LIFETIME_MAX;
 use crate::model::Secret;
 use crate::model::Timestamp;
+use crate::zone::foreign_keys::NamedBy;
 use crate::zone::issuer::Issuer;
 use crate::zone::oauth::INTROSPECTION;
 use crate::zone::oauth::REVOCATION;
@@ -27,6 +28,7 @@ use crate::zone::oauth::parameters::Parameters;
 use crate::zone::oauth::refusal::Refusal;
 use crate::zone::opaque::Hash;
 use crate::zone::store::Authentication;
+use crate::zone::store::Origin;
 use crate::zone::store::RegisteredClient;
 use crate::zone::store::Seen;
 use crate::zone::store::Workload;
@@ -76,7 +78,7 @@ async fn own(
     let kid = Unverified::key_id(assertion);
     let keys = match (&client.jwks, &client.jwks_uri) {
         (Some(jwks), _) => Jwks::parse(jwks.as_bytes()).map(|jwks| Arc::new(KeySet::from_jwks(&jwks))),
-        (None, Some(address)) => issuer.foreign_keys.at(address, kid.as_deref()).await,
+        (None, Some(address)) => issuer.foreign_keys.at(named_by(client.origin), address, kid.as_deref()).await,
         (None, None) => None,
     };
     let claims = verify(issuer, assertion, name, keys.as_deref())?;
@@ -94,6 +96,14 @@ async fn own(
             tracing::warn!(client = name, "an assertion was shown twice");
             Err(Refusal::invalid_client())
         }
+    }
+}
+
+/// Who said where the client's keys are.
+fn named_by(origin: Origin) -> NamedBy {
+    match origin {
+        Origin::Builtin | Origin::Managed => NamedBy::Administrator,
+        Origin::Registered | Origin::Document => NamedBy::Stranger,
     }
 }
 

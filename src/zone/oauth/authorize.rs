@@ -8,13 +8,17 @@ use crate::limits::ZONE_PARAMETER_BYTES_MAX;
 use crate::limits::ZONE_RESOURCES_MAX;
 use crate::model::Scopes;
 use crate::zone::address;
+use crate::zone::id::UserId;
+use crate::zone::id_token::IdTokenHint;
 use crate::zone::issuer::Issuer;
 use crate::zone::oauth::client::Client;
 use crate::zone::oauth::code::OWN_SCOPES;
 use crate::zone::oauth::parameters::Parameters;
+use crate::zone::oauth::prompt::Prompt;
 use crate::zone::oauth::refusal::Refusal;
 use crate::zone::oauth::target;
 use crate::zone::oauth::token::AUTHORIZATION_CODE;
+use crate::zone::people::Asking;
 use crate::zone::store::Allowed;
 use crate::zone::store::BrowserSession;
 use crate::zone::store::ProofKey;
@@ -34,19 +38,10 @@ pub(in crate::zone) struct Authorization {
     /// A sign-in older than this many seconds does not count.
     pub(in crate::zone) age_max_s: Option<u64>,
     pub(in crate::zone) login_hint: Option<String>,
-}
-
-/// What the client wants of the person (OpenID Connect Core §3.1.2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::zone) enum Prompt {
-    /// What is needed.
-    AsNeeded,
-    /// Nothing at all.
-    Nothing,
-    /// To sign in again.
-    SignIn,
-    /// To consent again.
-    Consent,
+    /// Whom the client expects.
+    pub(in crate::zone) expected: Option<IdTokenHint>,
+    /// Whether it comes back from a sign-in that it asked for.
+    pub(in crate::zone) was_asked: bool,
 }
 
 /// Where the client hears the answer.
@@ -112,15 +107,12 @@ impl Authorization {
         client.may_use(AUTHORIZATION_CODE)?;
         let challenge = challenge(&issuer.store.protocols().await?, &client, parameters)?;
         let (resources, scopes) = read_scopes(issuer, parameters).await?;
-        let prompt = match parameters.one("prompt")? {
-            None => Prompt::AsNeeded,
-            Some("none") => Prompt::Nothing,
-            Some(words) if words.split(' ').any(|word| matches!(word, "login" | "select_account")) => Prompt::SignIn,
-            Some("consent") => Prompt::Consent,
-            Some(_) => return Err(Refusal::invalid_request("The prompt is not supported")),
-        };
+        let prompt = Prompt::read(parameters.one("prompt")?)?;
         let age_max_s = parameters.one("max_age")?.map(str::parse).transpose();
         let age_max_s = age_max_s.map_err(|_| Refusal::invalid_request("The max_age is not a number"))?;
+        let expected = parameters.one("id_token_hint")?.map(|token| issuer.read_id_token_hint(token).ok_or(()));
+        let expected = expected.transpose();
+        let expected = expected.map_err(|()| Refusal::invalid_request("The id_token_hint is not valid"))?;
         Ok(Self {
             client,
             reply,
@@ -132,13 +124,27 @@ impl Authorization {
             prompt,
             age_max_s,
             login_hint: bounded(parameters, "login_hint")?,
+            expected,
+            was_asked: parameters.first(WAS_ASKED).is_some(),
         })
     }
 
-    /// Whether a sign-in of then is recent enough.
-    pub(in crate::zone) fn is_recent(&self, issuer: &Issuer, browser: &BrowserSession) -> bool {
+    /// Whether the person who is signed in there will do without another sign-in.
+    pub(in crate::zone) fn takes(&self, issuer: &Issuer, browser: &BrowserSession) -> bool {
         let age = issuer.clock.now().since(browser.authenticated_at);
-        self.age_max_s.is_none_or(|age_max_s| age.as_secs() <= age_max_s)
+        let is_recent = self.age_max_s.is_none_or(|age_max_s| age.as_secs() <= age_max_s);
+        is_recent && !self.prompt.asks_for_sign_in() && self.expects(&browser.user)
+    }
+
+    /// Whether this may be the person whom the client expects (OpenID Connect Core §3.1.2.1, `id_token_hint`).
+    pub(in crate::zone) fn expects(&self, user: &UserId) -> bool {
+        self.expected.as_ref().is_none_or(|expected| expected.user == user.as_str())
+    }
+
+    /// How the person is to be asked who they are.
+    pub(in crate::zone) fn asking(&self) -> Asking {
+        let name = self.login_hint.clone().or_else(|| self.expected.as_ref().map(|expected| expected.name.clone()));
+        Asking { name: name.unwrap_or_default(), prompt: self.prompt.clone(), age_max_s: self.age_max_s }
     }
 
     /// What is asked for, one resource and its scopes each. A bare sign-in is for the zone itself.
@@ -241,6 +247,10 @@ fn challenge(protocols: &Protocols, client: &Client, parameters: &Parameters) ->
     }
     Ok(challenge.to_owned())
 }
+
+/// Says in the address that a request comes back to that its person was asked to sign in. A client that says so itself
+/// hears sooner that it got another person.
+pub(in crate::zone) const WAS_ASKED: &str = "valetkey_asked";
 
 fn bounded(parameters: &Parameters, name: &str) -> Result<Option<String>, Refusal> {
     let Some(value) = parameters.one(name)? else { return Ok(None) };

@@ -6,6 +6,7 @@ use crate::model::Scopes;
 use crate::model::Secret;
 use crate::zone::access::OnBehalf;
 use crate::zone::id::SignInId;
+use crate::zone::id_token::WantedIdToken;
 use crate::zone::issuer::Issued;
 use crate::zone::issuer::Issuer;
 use crate::zone::issuer::Shown;
@@ -124,10 +125,17 @@ async fn begin(
             return Err(refusal);
         }
     };
-    let wants_id = person.allowed.scopes.iter().any(|scope| scope == OPENID);
-    let id_token = wants_id
-        .then(|| issuer.issue_id_token(&user, person.session, &client.application, person.shown(), person.nonce))
-        .transpose()?;
+    let id_token = match person.allowed.scopes.iter().any(|scope| scope == OPENID) {
+        true => Some(issuer.issue_id_token(&WantedIdToken {
+            user: &user,
+            sign_in: person.session,
+            client: &client.application,
+            shown: person.shown(),
+            means: &issuer.store.means_of(person.session).await?,
+            nonce: person.nonce,
+        })?),
+        false => None,
+    };
     let may_refresh = client.may_use(REFRESH_TOKEN).is_ok();
     Ok(Answer::begun(issued, may_refresh.then_some(refresh), id_token))
 }

@@ -22,6 +22,7 @@ use crate::zone::oauth::USERINFO;
 use crate::zone::oauth::client::AUTHENTICATION_METHODS;
 use crate::zone::oauth::code::OWN_SCOPES;
 use crate::zone::oauth::possession::PROOF_ALGORITHMS;
+use crate::zone::oauth::prompt::WORDS as PROMPTS;
 use crate::zone::oauth::refusal::Refusal;
 use crate::zone::oauth::token::GRANT_TYPES;
 use crate::zone::rules::Registration;
@@ -49,7 +50,8 @@ pub(super) async fn document(State(issuer): State<Arc<Issuer>>) -> Result<impl I
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": true,
         "scopes_supported": OWN_SCOPES,
-        "claims_supported": ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "preferred_username", "email"],
+        "claims_supported": CLAIMS,
+        "prompt_values_supported": PROMPTS.map(|(word, _)| word),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "token_endpoint_auth_methods_supported": AUTHENTICATION_METHODS,
@@ -82,6 +84,23 @@ pub(super) async fn jwks(State(issuer): State<Arc<Issuer>>) -> impl IntoResponse
     let jwks = keys.jwks(now);
     ([(CACHE_CONTROL, "public, max-age=300")], Json(jwks))
 }
+
+/// What an ID token or the userinfo endpoint may say.
+const CLAIMS: [&str; 13] = [
+    "sub",
+    "iss",
+    "aud",
+    "azp",
+    "exp",
+    "iat",
+    "auth_time",
+    "nonce",
+    "amr",
+    "acr",
+    "preferred_username",
+    "email",
+    "email_verified",
+];
 
 /// What `jose` verifies.
 const ASSERTION_ALGORITHMS: [&str; 2] = ["RS256", "ES256"];

@@ -27,11 +27,13 @@ pub(super) async fn endpoint(
     let session = read(&issuer, &headers, method.as_str(), USERINFO).await?;
     let user = session.user().ok_or_else(not_valid)?;
     let user = issuer.store.user(&user).await?.ok_or_else(not_valid)?;
+    let email = user.stated_email();
     let answer = object([
         ("sub", Some(json!(user.id.as_str()))),
         ("preferred_username", Some(json!(user.identifier))),
         ("name", Some(json!(user.identifier))),
-        ("email", user.identifier.contains('@').then(|| json!(user.identifier))),
+        ("email", email.map(|(address, _)| json!(address))),
+        ("email_verified", email.map(|(_, verified)| json!(verified))),
         ("scope", Some(json!(session.scope.clone().unwrap_or_default()))),
         ("sid", Some(json!(session.sign_in().as_str()))),
         ("client_id", Some(json!(session.client_id))),

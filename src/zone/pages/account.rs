@@ -89,7 +89,7 @@ pub(super) async fn change_password(issuer: State<Arc<Issuer>>, headers: HeaderM
                 Attempt::TooMany => return person.show(Word::Fault("Too many attempts. Please wait.")).await,
             }
         } else if !person.signed_in_lately() {
-            return person.show(Word::Fault(SIGN_IN_AGAIN)).await;
+            return person.show(Word::SignInAgain).await;
         }
         let new = parameters.secret("new")?.unwrap_or_else(|| Secret::new(""));
         let Ok(phc) = issuer.people.hash_password(new).await else {
@@ -175,7 +175,7 @@ impl Person<'_> {
             return self.show(Word::Fault("Remove the authenticator that you have first.")).await;
         }
         if !self.signed_in_lately() {
-            return self.show(Word::Fault(SIGN_IN_AGAIN)).await;
+            return self.show(Word::SignInAgain).await;
         }
         let Some(enrolment) = self.issuer.begin_enrolment(self.user).await? else {
             return self.show(Word::Fault("No authenticator could be made.")).await;
@@ -196,7 +196,9 @@ async fn act(
     let acted = async {
         let (browser, parameters) = form::read(issuer, headers, sent).await?;
         let Some((session, user)) = browser.session() else {
-            return Ok(sign_in::show(issuer, &browser, StatusCode::UNAUTHORIZED, ACCOUNT, "", None).await);
+            return Ok(
+                sign_in::show(issuer, &browser, StatusCode::UNAUTHORIZED, ACCOUNT, &Asking::default(), None).await
+            );
         };
         act(&Person { issuer, browser: &browser, session, user }, &parameters).await
     };
@@ -209,11 +211,13 @@ enum Word<'a> {
     Nothing,
     Message(&'a str),
     Fault(&'a str),
+    /// The session that was found open is not enough.
+    SignInAgain,
 }
 
 async fn show(issuer: &Issuer, browser: &Browser, word: Word<'_>) -> Result<Response, Refusal> {
     let Some((session, user)) = browser.session() else {
-        return sign_in::ask(issuer, browser, ACCOUNT, "", Asking::AsNeeded).await;
+        return sign_in::ask(issuer, browser, ACCOUNT, &Asking::default()).await;
     };
     let (store, now) = (&issuer.store, issuer.clock.now());
     let grants = store.consents_of(&user.id, now).await?;
@@ -221,16 +225,18 @@ async fn show(issuer: &Issuer, browser: &Browser, word: Word<'_>) -> Result<Resp
     let browsers = store.browsers_of(&user.id, now).await?;
     let browsers: Vec<Line> = browsers.into_iter().map(|browser| browser_line(browser, &session.id)).collect();
     let mark = browser.mark(issuer);
-    let (message, fault, status) = match word {
-        Word::Nothing => (None, None, StatusCode::OK),
-        Word::Message(text) => (Some(text), None, StatusCode::OK),
-        Word::Fault(text) => (None, Some(text), StatusCode::BAD_REQUEST),
+    let (message, fault, again, status) = match word {
+        Word::Nothing => (None, None, None, StatusCode::OK),
+        Word::Message(text) => (Some(text), None, None, StatusCode::OK),
+        Word::Fault(text) => (None, Some(text), None, StatusCode::BAD_REQUEST),
+        Word::SignInAgain => (None, Some(A_WHILE_AGO), Some(SIGN_IN_AGAIN), StatusCode::BAD_REQUEST),
     };
     let page = AccountPage {
         mark: &mark,
         user: &user.identifier,
         message,
         fault,
+        again,
         grants: &grants,
         sessions: &sessions,
         browsers: &browsers,
@@ -274,4 +280,7 @@ fn grouped(code: &str) -> String {
 }
 
 /// What a session that was found open is not enough for.
-const SIGN_IN_AGAIN: &str = "You signed in a while ago. Sign out, sign in again, and then do this.";
+const A_WHILE_AGO: &str = "You signed in a while ago. Sign in again, and then do this.";
+
+/// Where the provider, too, asks again.
+const SIGN_IN_AGAIN: &str = "/sign-in?continue=%2Faccount&prompt=login";

@@ -15,9 +15,10 @@ use crate::zone::oauth::AUTHORIZE;
 use crate::zone::oauth::Authorization;
 use crate::zone::oauth::NotAsked;
 use crate::zone::oauth::Parameters;
-use crate::zone::oauth::Prompt;
 use crate::zone::oauth::Refusal;
 use crate::zone::oauth::Sent;
+use crate::zone::oauth::WAS_ASKED;
+use crate::zone::oauth::Wish;
 use crate::zone::opaque;
 use crate::zone::pages::CONSENT;
 use crate::zone::pages::browser::Browser;
@@ -26,7 +27,6 @@ use crate::zone::pages::sign_in;
 use crate::zone::pages::view;
 use crate::zone::pages::view::ConsentPage;
 use crate::zone::pages::view::Wanted;
-use crate::zone::people::Asking;
 use crate::zone::store::BrowserSession;
 use crate::zone::store::Code;
 use crate::zone::store::User;
@@ -44,27 +44,21 @@ async fn consider(issuer: &Issuer, headers: &HeaderMap, query: &str) -> Result<R
     let authorization = Authorization::read(issuer, &Parameters::of_query(query)).await?;
     let there = |refusal| NotAsked::There(authorization.reply.clone(), refusal);
     let browser = Browser::read(issuer, headers).await.map_err(NotAsked::Here)?;
-    let recent = |(session, _): &&(BrowserSession, User)| {
-        authorization.prompt != Prompt::SignIn && authorization.is_recent(issuer, session)
-    };
-    let Some((session, user)) = browser.session().filter(recent) else {
-        if authorization.prompt == Prompt::Nothing {
+    let taken = |(session, _): &&(BrowserSession, User)| authorization.takes(issuer, session);
+    let Some((session, user)) = browser.session().filter(taken) else {
+        let is_another = browser.session().is_some_and(|(session, _)| !authorization.expects(&session.user));
+        if authorization.prompt.has(Wish::Nothing) || authorization.was_asked && is_another {
             return Err(there(Refusal::request("login_required", "The person is not signed in")));
         }
-        let name = authorization.login_hint.as_deref().unwrap_or_default();
-        // Whoever is signed in here, but not as lately as it must be, is asked again there too.
-        let asking = match authorization.prompt == Prompt::SignIn || browser.session().is_some() {
-            true => Asking::Anew,
-            false => Asking::AsNeeded,
-        };
-        return sign_in::ask(issuer, &browser, &again(query), name, asking).await.map_err(NotAsked::Here);
+        let going_on = again(query, &authorization);
+        return sign_in::ask(issuer, &browser, &going_on, &authorization.asking()).await.map_err(NotAsked::Here);
     };
     let wanted = authorization.wanted(issuer).await.map_err(there)?;
     let granted = is_granted(issuer, &authorization, &user.id, &wanted).await.map_err(there)?;
-    if granted && authorization.prompt != Prompt::Consent {
+    if granted && !authorization.prompt.has(Wish::Consent) {
         return answer(issuer, &authorization, session).await.map_err(there);
     }
-    if authorization.prompt == Prompt::Nothing {
+    if authorization.prompt.has(Wish::Nothing) {
         return Err(there(Refusal::request("consent_required", "The person has not consented")));
     }
     let wanted = lines(issuer, &wanted);
@@ -96,7 +90,8 @@ async fn settle(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -> Result<Resp
     let authorization = Authorization::read(issuer, &Parameters::of_query(query)).await?;
     let there = |refusal| NotAsked::There(authorization.reply.clone(), refusal);
     let Some((session, user)) = browser.session() else {
-        return Ok(sign_in::show(issuer, &browser, StatusCode::OK, &again(query), "", None).await);
+        let going_on = again(query, &authorization);
+        return Ok(sign_in::show(issuer, &browser, StatusCode::OK, &going_on, &authorization.asking(), None).await);
     };
     if parameters.first("decision") != Some("allow") {
         return Err(there(Refusal::access_denied("The person denied the request")));
@@ -170,10 +165,13 @@ fn refuse(issuer: &Issuer, not_asked: &NotAsked) -> Response {
 }
 
 /// The request once more, after the sign-in that it asked for.
-fn again(query: &str) -> String {
+fn again(query: &str, authorization: &Authorization) -> String {
     let asked = url::form_urlencoded::parse(query.as_bytes());
-    let rest = asked.filter(|(name, value)| !(name == "prompt" && value != "consent" && value != "none"));
-    let rest = rest.filter(|(name, _)| name != "max_age");
-    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(rest).finish();
-    format!("{AUTHORIZE}?{query}")
+    let rest = asked.filter(|(name, _)| !matches!(name.as_ref(), "prompt" | "max_age" | WAS_ASKED));
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(rest).append_pair(WAS_ASKED, "1");
+    if let Some(prompt) = authorization.prompt.after_sign_in() {
+        query.append_pair("prompt", &prompt);
+    }
+    format!("{AUTHORIZE}?{}", query.finish())
 }

@@ -17,7 +17,9 @@ use crate::zone::issuer::Issuer;
 use crate::zone::oauth::Refusal;
 use crate::zone::opaque;
 use crate::zone::opaque::Hash;
+use crate::zone::people::FirstStep;
 use crate::zone::store::BrowserSession;
+use crate::zone::store::NewBrowser;
 use crate::zone::store::User;
 
 /// One browser, as its request shows it.
@@ -74,6 +76,7 @@ impl Browser {
         &self,
         issuer: &Issuer,
         user: &User,
+        first: &FirstStep,
         second_factor: SecondFactor,
     ) -> Result<Self, Refusal> {
         let (cookie, hash) = opaque::generate("vkb_");
@@ -83,7 +86,15 @@ impl Browser {
             issuer.store.end_session_of(&of.id, &session.id, now).await?;
         }
         let shown_at = (second_factor == SecondFactor::Shown).then_some(now);
-        issuer.store.add_browser(&hash, &user.id, &self.name, shown_at, now).await?;
+        let session = NewBrowser {
+            cookie: &hash,
+            user: &user.id,
+            name: &self.name,
+            authenticated_at: first.at,
+            second_factor_at: shown_at,
+            means: &first.means,
+        };
+        issuer.store.add_browser(&session, now).await?;
         tracing::info!(user = user.id.as_str(), browser = self.name, "signed in");
         Ok(Self { cookie, had: false, session: None, name: self.name.clone() })
     }
@@ -121,18 +132,22 @@ fn cookie_name(issuer: &Issuer) -> &'static str {
     if is_secure(issuer) { "__Host-valetkey" } else { "valetkey_zone" }
 }
 
-fn is_secure(issuer: &Issuer) -> bool {
+pub(super) fn is_secure(issuer: &Issuer) -> bool {
     issuer.url().starts_with("https://")
 }
 
-/// The one cookie of that name; several are somebody's trick, and count as none.
 fn cookie(headers: &HeaderMap, name: &str) -> Option<Secret> {
+    let value = one_cookie(headers, name)?;
+    (value.len() == 47 && value.starts_with("vkb_")).then(|| Secret::new(value))
+}
+
+/// The one cookie of that name; several are somebody's trick, and count as none.
+pub(super) fn one_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     let mut found = pairs.filter(|(sent, _)| *sent == name).map(|(_, value)| value);
     let value = found.next()?;
-    let legal = value.len() == 47 && value.starts_with("vkb_");
-    (legal && found.next().is_none()).then(|| Secret::new(value))
+    found.next().is_none().then_some(value)
 }
 
 /// The browser's kind, for the account page. Words of our own: a browser may call itself anything.

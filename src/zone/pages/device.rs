@@ -43,7 +43,7 @@ async fn look(issuer: &Issuer, headers: &HeaderMap, query: &str) -> Result<Respo
     let parameters = Parameters::of_query(query);
     let Some((_, user)) = browser.session() else {
         let going_on = if query.is_empty() { DEVICE_PAGE.to_owned() } else { format!("{DEVICE_PAGE}?{query}") };
-        return sign_in::ask(issuer, &browser, &going_on, "", Asking::AsNeeded).await;
+        return sign_in::ask(issuer, &browser, &going_on, &Asking::default()).await;
     };
     let Some(typed) = parameters.first("user_code") else {
         return Ok(enter(issuer, &browser, StatusCode::OK, None));
@@ -62,7 +62,7 @@ pub(super) async fn decide(State(issuer): State<Arc<Issuer>>, headers: HeaderMap
 async fn settle(issuer: &Issuer, headers: &HeaderMap, sent: Sent) -> Result<Response, Refusal> {
     let (browser, parameters) = form::read(issuer, headers, sent).await?;
     let Some((session, user)) = browser.session() else {
-        return Ok(sign_in::show(issuer, &browser, StatusCode::OK, DEVICE_PAGE, "", None).await);
+        return Ok(sign_in::show(issuer, &browser, StatusCode::OK, DEVICE_PAGE, &Asking::default(), None).await);
     };
     let typed = parameters.one("user_code")?.unwrap_or_default();
     let Some((user_code, waiting)) = waiting(issuer, user, typed).await? else {

@@ -8,6 +8,7 @@
 mod account;
 mod authorize;
 mod browser;
+mod carried;
 mod device;
 mod external;
 mod form;
@@ -37,6 +38,7 @@ pub(in crate::zone) fn router() -> Router<Arc<Issuer>> {
         .route(AUTHORIZE, get(authorize::ask))
         .route(CONSENT, post(authorize::decide))
         .route(SIGN_IN, get(sign_in::page).post(sign_in::password))
+        .route(SIGN_IN_IDENTIFIER, post(sign_in::identify))
         .route(SECOND_FACTOR, post(sign_in::second_factor))
         .route(SIGN_IN_LINK, get(sign_in::link_page).post(sign_in::link))
         .route(SIGN_IN_PROVIDER, get(external::depart))
@@ -68,6 +70,7 @@ async fn style() -> impl IntoResponse {
 
 const CONSENT: &str = "/oauth/2/consent";
 const SIGN_IN: &str = "/sign-in";
+const SIGN_IN_IDENTIFIER: &str = "/sign-in/identifier";
 const SECOND_FACTOR: &str = "/sign-in/second-factor";
 const SIGN_IN_LINK: &str = "/sign-in/link";
 const SIGN_IN_PROVIDER: &str = "/sign-in/provider";

@@ -28,6 +28,19 @@ pub(super) struct SignInPage<'a> {
     pub(super) fault: Option<&'a str>,
     /// What the provider is called through which people may sign in, and the way there.
     pub(super) provider: Option<(&'a str, &'a str)>,
+    /// Where somebody else says who they are, when the name was asked for first and is settled.
+    pub(super) anew: Option<&'a str>,
+}
+
+/// Who it is, before how they show it.
+#[derive(Template)]
+#[template(path = "identifier.html")]
+pub(super) struct IdentifierPage<'a> {
+    pub(super) mark: &'a str,
+    pub(super) going_on: &'a str,
+    /// What the provider is to ask, should the person go there.
+    pub(super) prompt: &'a str,
+    pub(super) fault: Option<&'a str>,
 }
 
 /// Back from the provider: goes on by itself.
@@ -46,7 +59,10 @@ pub(super) struct WelcomePage<'a> {
     pub(super) action: &'a str,
     /// By what the person comes in: a ticket or a token.
     pub(super) subject: (&'a str, &'a str),
+    /// What the person signs in as.
     pub(super) name: &'a str,
+    /// The address that a guest was invited by.
+    pub(super) invited: Option<&'a str>,
     pub(super) fault: Option<&'a str>,
 }
 
@@ -120,6 +136,8 @@ pub(super) struct AccountPage<'a> {
     pub(super) user: &'a str,
     pub(super) message: Option<&'a str>,
     pub(super) fault: Option<&'a str>,
+    /// Where to sign in once more, when that is what is wrong.
+    pub(super) again: Option<&'a str>,
     pub(super) grants: &'a [GrantLine],
     pub(super) sessions: &'a [Line],
     pub(super) browsers: &'a [Line],

@@ -2,7 +2,8 @@
 //! their invitation.
 //!
 //! An invitation makes a new person, or adds whoever is signed in to the organisation; it gives nobody's account a
-//! password who has an account already.
+//! password who has an account already, and makes nobody the owner of the address that it was sent to (see
+//! `store::guests`).
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use crate::zone::pages::view;
 use crate::zone::pages::view::JoinPage;
 use crate::zone::pages::view::WelcomePage;
 use crate::zone::people::Asking;
+use crate::zone::people::FirstStep;
 use crate::zone::people::Ticket;
 use crate::zone::store::OpenInvitation;
 use crate::zone::store::User;
@@ -40,7 +42,7 @@ pub(super) async fn page(State(issuer): State<Arc<Issuer>>, headers: HeaderMap, 
         let ticket = ticket.first("ticket").unwrap_or_default();
         let browser = Browser::read(&issuer, &headers).await?;
         let user = welcomed(&issuer, ticket).await?;
-        Ok(choose(&issuer, &browser, WELCOME, ("ticket", ticket), &user.identifier, None))
+        Ok(choose(&issuer, &browser, WELCOME, ("ticket", ticket), (&user.identifier, None), None))
     };
     shown.await.unwrap_or_else(|refusal: Refusal| view::fault(&refusal))
 }
@@ -52,7 +54,7 @@ pub(super) async fn choose_first(issuer: State<Arc<Issuer>>, headers: HeaderMap,
         let ticket = parameters.one("ticket")?.unwrap_or_default();
         let user = welcomed(&issuer, ticket).await?;
         let Some(phc) = hashed(&issuer, &parameters).await? else {
-            return Ok(choose(&issuer, &browser, WELCOME, ("ticket", ticket), &user.identifier, Some(LENGTH)));
+            return Ok(choose(&issuer, &browser, WELCOME, ("ticket", ticket), (&user.identifier, None), Some(LENGTH)));
         };
         if !issuer.store.set_first_password(&user.id, &phc, issuer.clock.now()).await? {
             return Err(spent());
@@ -76,10 +78,12 @@ pub(super) async fn invitation(State(issuer): State<Arc<Issuer>>, headers: Heade
                 JoinPage { mark: &mark, token, organization: &invitation.organization_name, user: &user.identifier };
             return Ok(browser.keep(&issuer, view::show(StatusCode::OK, &page)));
         }
-        if issuer.store.password_of(&invitation.email).await?.is_some() {
-            return sign_in::ask(&issuer, &browser, &going_on(token), &invitation.email, Asking::AsNeeded).await;
+        if has_account(&issuer, &invitation).await? {
+            let asking = Asking { name: invitation.email, ..Asking::default() };
+            return sign_in::ask(&issuer, &browser, &going_on(token), &asking).await;
         }
-        Ok(choose(&issuer, &browser, INVITATION, ("token", token), &invitation.email, None))
+        let guest = (&*invitation.guest_name(), Some(&*invitation.email));
+        Ok(choose(&issuer, &browser, INVITATION, ("token", token), guest, None))
     };
     shown.await.unwrap_or_else(|refusal: Refusal| view::fault(&refusal))
 }
@@ -97,8 +101,15 @@ pub(super) async fn accept(issuer: State<Arc<Issuer>>, headers: HeaderMap, sent:
                 false => Err(spent()),
             };
         }
+        if has_account(&issuer, &invitation).await? {
+            return Err(Refusal::request(
+                "invalid_request",
+                "This address has an account. Sign in, and open the link again",
+            ));
+        }
         let Some(phc) = hashed(&issuer, &parameters).await? else {
-            return Ok(choose(&issuer, &browser, INVITATION, ("token", token), &invitation.email, Some(LENGTH)));
+            let guest = (&*invitation.guest_name(), Some(&*invitation.email));
+            return Ok(choose(&issuer, &browser, INVITATION, ("token", token), guest, Some(LENGTH)));
         };
         let user = issuer.store.accept_as_new(&invitation, &phc, now).await?.ok_or_else(spent)?;
         tracing::info!(user = user.id.as_str(), organization = invitation.organization, "a guest came in");
@@ -117,6 +128,11 @@ async fn welcomed(issuer: &Issuer, ticket: &str) -> Result<User, Refusal> {
     }
 }
 
+/// Whether somebody bears the guest's address for a name: then it is known to be theirs, and they sign in with it.
+async fn has_account(issuer: &Issuer, invitation: &OpenInvitation) -> Result<bool, Refusal> {
+    Ok(issuer.store.password_of(&invitation.email).await?.is_some())
+}
+
 async fn open(issuer: &Issuer, token: &str) -> Result<OpenInvitation, Refusal> {
     let found = issuer.store.open_invitation(&Hash::of(&Secret::new(token)), issuer.clock.now()).await?;
     found.ok_or_else(spent)
@@ -128,7 +144,8 @@ async fn hashed(issuer: &Issuer, parameters: &Parameters) -> Result<Option<Strin
 }
 
 async fn signed_in(issuer: &Issuer, browser: &Browser, user: &User) -> Result<Response, Refusal> {
-    let browser = browser.sign_in(issuer, user, SecondFactor::NotShown).await?;
+    let first = FirstStep::by_password(issuer.clock.now());
+    let browser = browser.sign_in(issuer, user, &first, SecondFactor::NotShown).await?;
     Ok(browser.keep(issuer, view::go_to(ACCOUNT)))
 }
 
@@ -137,12 +154,12 @@ fn choose(
     browser: &Browser,
     action: &str,
     subject: (&str, &str),
-    name: &str,
+    (name, invited): (&str, Option<&str>),
     fault: Option<&str>,
 ) -> Response {
     let mark = browser.mark(issuer);
     let status = if fault.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let page = WelcomePage { mark: &mark, action, subject, name, fault };
+    let page = WelcomePage { mark: &mark, action, subject, name, invited, fault };
     browser.keep(issuer, view::show(status, &page))
 }
 

@@ -1,13 +1,15 @@
 //! Signing in through a provider of the zone's choice (OpenID Connect Core §3.1, with PKCE).
 //!
 //! The state that a person carries is good once, for ten minutes, in the browser that they left with. Nonce and proof
-//! key are made from it with the zone's own key, so that no database holds them. What comes back is believed when the
-//! right issuer answers (RFC 9207) with an ID token that it signed for this zone and this state.
+//! key are made from it with the zone's own key, and the rest goes along in the browser (see `way`), so that whoever
+//! sets out leaves nothing behind. What comes back is believed when the right issuer answers (RFC 9207) with an ID token
+//! that it signed for this zone and this state, about a sign-in that is as new as it was asked to be.
 //!
 //! A person is known by issuer and subject. Never by an e-mail address: whoever registers it elsewhere would be somebody
 //! else's user here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::Request;
 use axum::http::header::ACCEPT;
@@ -24,14 +26,27 @@ use crate::jose::Refused;
 use crate::jose::Unverified;
 use crate::jose::Verifier;
 use crate::jose::hash_of;
+use crate::limits::JWT_LEEWAY;
+use crate::limits::ZONE_METHOD_BYTES_MAX;
+use crate::limits::ZONE_METHODS_MAX;
 use crate::model::Secret;
+use crate::model::Timestamp;
 use crate::zone::address;
 use crate::zone::foreign_issuers::Endpoints;
+use crate::zone::foreign_keys::NamedBy;
 use crate::zone::issuer::Issuer;
 use crate::zone::oauth::Parameters;
+use crate::zone::oauth::Prompt;
+use crate::zone::oauth::Wish;
 use crate::zone::opaque;
 use crate::zone::opaque::Hash;
+use crate::zone::peer::Peer;
+use crate::zone::people::FirstStep;
+use crate::zone::people::place;
+use crate::zone::people::way::Way;
 use crate::zone::seal::SealFailed;
+use crate::zone::store::Means;
+use crate::zone::store::Seen;
 use crate::zone::store::SignInProvider;
 use crate::zone::store::StoreFailed;
 use crate::zone::store::User;
@@ -43,19 +58,29 @@ use crate::zone::store::Vouched;
 pub(in crate::zone) enum Departure {
     /// Here: the zone has no provider.
     Here,
-    /// At this address.
-    To(String),
+    /// At this address; the browser comes back with `state`, and with `carried` in a cookie.
+    To { address: String, state: Secret, carried: String },
     /// Nowhere: the provider of this name can't be asked.
     Nowhere(String),
 }
 
-/// How badly somebody wants to be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::zone) enum Asking {
-    /// A sign-in of before will do.
-    AsNeeded,
-    /// Again, whoever is signed in there.
-    Anew,
+/// How somebody is to be asked who they are.
+#[derive(Clone, Debug, Default)]
+pub(in crate::zone) struct Asking {
+    /// Who it may be; empty when nobody said.
+    pub(in crate::zone) name: String,
+    pub(in crate::zone) prompt: Prompt,
+    /// A sign-in older than this many seconds does not count.
+    pub(in crate::zone) age_max_s: Option<u64>,
+}
+
+/// Who came back.
+#[derive(Debug)]
+pub(in crate::zone) struct Arrived {
+    pub(in crate::zone) user: User,
+    /// Where they go on.
+    pub(in crate::zone) going_on: String,
+    pub(in crate::zone) first: FirstStep,
 }
 
 /// Why nobody is signed in. For the log; the person hears that it did not work.
@@ -82,6 +107,12 @@ pub(in crate::zone) enum NotSignedIn {
     /// The ID token is for another sign-in, or about nobody.
     #[error("the ID token is not for this sign-in")]
     Claims,
+    /// The provider did not ask the person again, though it was to.
+    #[error("the provider's sign-in is older than was asked for")]
+    Stale,
+    /// Too many from one address in too short a time.
+    #[error("too many answers came from one address")]
+    TooMany,
     /// Nobody of this zone.
     #[error("the person is disabled, or not invited")]
     Nobody,
@@ -107,6 +138,12 @@ struct IdToken {
     email: Option<String>,
     #[serde(default)]
     email_verified: serde_json::Value,
+    #[serde(default)]
+    auth_time: serde_json::Value,
+    #[serde(default)]
+    amr: serde_json::Value,
+    #[serde(default)]
+    acr: serde_json::Value,
 }
 
 impl Issuer {
@@ -115,8 +152,7 @@ impl Issuer {
         &self,
         browser: &Hash,
         going_on: &str,
-        hint: &str,
-        asking: Asking,
+        asking: &Asking,
     ) -> Result<Departure, StoreFailed> {
         let Some(provider) = self.store.sign_in_provider().await? else { return Ok(Departure::Here) };
         let endpoints = self.foreign_issuers.endpoints(self, &provider).await;
@@ -124,11 +160,11 @@ impl Issuer {
             tracing::warn!(provider = provider.id, "the provider of the zone's people can't be asked");
             return Ok(Departure::Nowhere(provider.name));
         };
-        let (state, hash) = opaque::generate("vks_");
-        let state = state.expose_str().unwrap_or_default();
-        self.store.leave(&hash, &provider.id, browser, going_on, self.clock.now()).await?;
+        let (secret, _) = opaque::generate("vks_");
+        let state = secret.expose_str().unwrap_or_default();
         let (redirect_uri, scope) = (self.redirect_uri(), endpoints.scopes.join(" "));
         let (nonce, challenge) = (self.nonce(state), hash_of(&self.proof_key(state)));
+        let (prompt, age_max_s) = (asking.prompt.for_provider(), asking.age_max_s.map(|age| age.to_string()));
         let mut parameters: Vec<(&str, &str)> =
             endpoints.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         parameters.extend([
@@ -141,29 +177,40 @@ impl Issuer {
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ]);
-        if !hint.is_empty() {
-            parameters.push(("login_hint", hint));
+        if !asking.name.is_empty() {
+            parameters.push(("login_hint", &asking.name));
         }
-        if asking == Asking::Anew {
-            parameters.push(("prompt", "login"));
+        parameters.extend(prompt.as_deref().map(|prompt| ("prompt", prompt)));
+        parameters.extend(age_max_s.as_deref().map(|age| ("max_age", age)));
+        let now = self.clock.now();
+        let way = Way::new(provider.id, going_on.to_owned(), asking.since(now), now);
+        match (address::with_parameters(&endpoints.authorization, &parameters), way.seal(self, browser, state)) {
+            (Some(address), Some(carried)) => Ok(Departure::To { address, state: secret, carried }),
+            (None, _) | (_, None) => Ok(Departure::Nowhere(provider.name)),
         }
-        Ok(match address::with_parameters(&endpoints.authorization, &parameters) {
-            Some(address) => Departure::To(address),
-            None => Departure::Nowhere(provider.name),
-        })
     }
 
-    /// Who came back with this answer, and where they go on.
+    /// Who came back with this answer, and with what their browser carried.
     pub(in crate::zone) async fn come_back(
         &self,
         browser: &Hash,
+        carried: Option<&str>,
         answer: &Parameters,
-    ) -> Result<(User, String), NotSignedIn> {
+        from: Option<Peer>,
+    ) -> Result<Arrived, NotSignedIn> {
         let one = |name| answer.one(name).map_err(|_| NotSignedIn::Mixed);
         let state = one("state")?.ok_or(NotSignedIn::State)?;
-        let left = self.store.arrive(&Hash::of(&Secret::new(state)), browser, self.clock.now()).await?;
-        let (provider_id, going_on) = left.ok_or(NotSignedIn::State)?;
-        let provider = self.store.sign_in_provider().await?.filter(|provider| provider.id == provider_id);
+        let way = carried.and_then(|carried| Way::open(self, browser, state, carried)).ok_or(NotSignedIn::State)?;
+        // From here on each answer costs a row and a question to the provider.
+        let place = from.map(place);
+        if self.is_flooded(place.as_ref()).await? {
+            return Err(NotSignedIn::TooMany);
+        }
+        let seen = Hash::of(&Secret::new(format!("external sign-in\n{state}")));
+        if self.store.see(&seen, way.expires_at()).await? == Seen::Again {
+            return Err(NotSignedIn::State);
+        }
+        let provider = self.store.sign_in_provider().await?.filter(|provider| provider.id == way.provider);
         let provider = provider.ok_or(NotSignedIn::Provider)?;
         let endpoints = self.foreign_issuers.endpoints(self, &provider).await.ok_or(NotSignedIn::Provider)?;
         match one("iss")? {
@@ -177,9 +224,14 @@ impl Issuer {
         let code = one("code")?.ok_or(NotSignedIn::Denied)?;
         let token = self.fetch_id_token(&provider, &endpoints, code, &self.proof_key(state)).await?;
         let claims = self.verify_id_token(&provider, &endpoints, &token, &self.nonce(state)).await?;
+        let first = claims.first_step(self.clock.now());
+        if way.asked_since.is_some_and(|since| first.at.as_millis() < since) {
+            return Err(NotSignedIn::Stale);
+        }
         let user = self.welcome(&provider, &claims).await?;
+        self.was_right(place.as_ref()).await?;
         tracing::info!(user = user.id.as_str(), provider = provider.id, "the provider vouched for a person");
-        Ok((user, going_on))
+        Ok(Arrived { user, going_on: way.going_on, first })
     }
 
     async fn fetch_id_token(
@@ -223,7 +275,8 @@ impl Issuer {
     ) -> Result<IdToken, NotSignedIn> {
         let client_id = provider.client_id.clone().ok_or(NotSignedIn::Provider)?;
         let kid = Unverified::key_id(token);
-        let keys = self.foreign_keys.at(&endpoints.keys, kid.as_deref()).await.ok_or(NotSignedIn::NoToken)?;
+        let keys = self.foreign_keys.at(NamedBy::Administrator, &endpoints.keys, kid.as_deref()).await;
+        let keys = keys.ok_or(NotSignedIn::NoToken)?;
         // An access token is signed with the same keys, and is none.
         let kind = Unverified::read(token)?.typ;
         if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("jwt")) {
@@ -271,6 +324,31 @@ impl Issuer {
     /// 43 characters, as RFC 7636 §4.1 has them.
     fn proof_key(&self, state: &str) -> String {
         self.people.seal.mark(&format!("external proof key\n{}\n{state}", self.store.zone()))
+    }
+}
+
+impl Asking {
+    /// Since when the provider must have asked the person, where it matters. Clocks differ.
+    fn since(&self, now: Timestamp) -> Option<Timestamp> {
+        let age_max = match self.prompt.has(Wish::SignIn) {
+            true => Some(Duration::ZERO),
+            false => self.age_max_s.map(Duration::from_secs),
+        };
+        Some(now.before(JWT_LEEWAY).before(age_max?))
+    }
+}
+
+impl IdToken {
+    /// As the provider says; what it does not say is left out, but for the time, which is now.
+    fn first_step(&self, now: Timestamp) -> FirstStep {
+        let short = |text: &str| !text.is_empty() && text.len() <= ZONE_METHOD_BYTES_MAX && !text.contains('\0');
+        let methods = self.amr.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+        let methods = methods.filter(|method| short(method)).take(ZONE_METHODS_MAX).map(str::to_owned).collect();
+        let class = self.acr.as_str().filter(|class| short(class)).map(str::to_owned);
+        let at = self.auth_time.as_i64().filter(|at| *at > 0).map(Timestamp::from_seconds);
+        // A sign-in that is still to come is none.
+        let at = at.filter(|at| *at <= now).unwrap_or(now);
+        FirstStep { at, means: Means { methods, class } }
     }
 }
 

@@ -4,19 +4,23 @@
 //! that replicas know of each other's; a password is kept as an argon2id hash, a one-time password is good once.
 
 mod external;
+mod first_step;
 mod password;
 mod second_factor;
 mod sign_in;
 mod ticket;
+mod way;
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+pub(in crate::zone) use self::external::Arrived;
 pub(in crate::zone) use self::external::Asking;
 pub(in crate::zone) use self::external::Departure;
 pub(in crate::zone) use self::external::NotSignedIn;
 pub(in crate::zone) use self::external::REDIRECT;
+pub(in crate::zone) use self::first_step::FirstStep;
 #[cfg(test)]
 pub(in crate::zone) use self::second_factor::one_time_password;
 pub(in crate::zone) use self::sign_in::Attempt;

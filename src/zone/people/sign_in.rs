@@ -38,14 +38,20 @@ impl Issuer {
         if self.is_flooded(place.as_ref()).await? {
             return Ok(Attempt::TooMany);
         }
-        let counted = Hash::of(&Secret::new(format!("sign-in\n{}", identifier.to_lowercase())));
-        if self.store.attempt(&counted, ZONE_SIGN_IN_WINDOW, now).await? > ZONE_SIGN_IN_ATTEMPTS_MAX {
-            return Ok(Attempt::TooMany);
+        let mut found = self.store.password_of(identifier).await?;
+        if found.is_none() && identifier.contains('@') {
+            found = self.store.password_by_address(identifier).await?;
         }
-        let (user, phc) = match self.store.password_of(identifier).await? {
+        let (user, phc) = match found {
             Some((user, phc)) => (Some(user), phc),
             None => (None, None),
         };
+        // By who it is, for some go by two names; of nobody, by what was typed.
+        let whom = user.as_ref().map_or_else(|| identifier.to_lowercase(), |user| format!("\n{user}"));
+        let counted = Hash::of(&Secret::new(format!("sign-in\n{whom}")));
+        if self.store.attempt(&counted, ZONE_SIGN_IN_WINDOW, now).await? > ZONE_SIGN_IN_ATTEMPTS_MAX {
+            return Ok(Attempt::TooMany);
+        }
         // Compared even when there is no such person: the time must not tell.
         let same = self.people.is_password(password, phc).await;
         let Some(user) = user.filter(|_| same) else { return Ok(Attempt::Refused) };

@@ -11,7 +11,9 @@ use crate::model::Timestamp;
 use crate::os::random;
 use crate::zone::id::UserId;
 use crate::zone::issuer::Issuer;
+use crate::zone::people::FirstStep;
 use crate::zone::seal::Seal;
+use crate::zone::store::Means;
 use crate::zone::store::User;
 
 /// What is sealed.
@@ -20,29 +22,44 @@ pub(in crate::zone) struct Ticket {
     user: String,
     expires_at: i64,
     word: String,
+    /// Of a ticket for the second step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_step: Option<SealedStep>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SealedStep {
+    at: i64,
+    amr: Vec<String>,
+    acr: Option<String>,
 }
 
 impl Ticket {
-    /// That this user showed their password.
-    pub(in crate::zone) fn for_second_factor(issuer: &Issuer, user: &User) -> String {
-        let now = issuer.clock.now();
-        Self::seal(&issuer.people.seal, SECOND_FACTOR, user, now.after(LIFETIME)).unwrap_or_default()
+    /// That this user took the first step.
+    pub(in crate::zone) fn for_second_factor(issuer: &Issuer, user: &User, first: &FirstStep) -> String {
+        let FirstStep { at, means } = first;
+        let step = SealedStep { at: at.as_millis(), amr: means.methods.clone(), acr: means.class.clone() };
+        let ticket = Self { first_step: Some(step), ..Self::new(user, issuer.clock.now().after(LIFETIME)) };
+        ticket.seal(&issuer.people.seal, SECOND_FACTOR).unwrap_or_default()
     }
 
-    /// Who showed their password, not long ago.
-    pub(in crate::zone) fn open_second_factor(issuer: &Issuer, ticket: &str) -> Option<UserId> {
-        Self::open(issuer, SECOND_FACTOR, ticket).map(|ticket| UserId::known(ticket.user))
+    /// Who took the first step, not long ago.
+    pub(in crate::zone) fn open_second_factor(issuer: &Issuer, ticket: &str) -> Option<(UserId, FirstStep)> {
+        let ticket = Self::open(issuer, SECOND_FACTOR, ticket)?;
+        let SealedStep { at, amr, acr } = ticket.first_step?;
+        let means = Means { methods: amr, class: acr };
+        Some((UserId::known(ticket.user), FirstStep { at: Timestamp::from_millis(at), means }))
     }
 
     /// That whoever holds the zone's key lets this user in.
     pub(in crate::zone) fn for_link(seal: &Seal, user: &User, now: Timestamp) -> Option<Secret> {
-        Self::seal(seal, LINK, user, now.after(LIFETIME)).map(Secret::new)
+        Self::new(user, now.after(LIFETIME)).seal(seal, LINK).map(Secret::new)
     }
 
     /// That this user may choose their first password.
     pub(in crate::zone) fn for_welcome(issuer: &Issuer, user: &User) -> Option<Secret> {
         let expires_at = issuer.clock.now().after(ZONE_WELCOME_LIFETIME);
-        Self::seal(&issuer.people.seal, WELCOME, user, expires_at).map(Secret::new)
+        Self::new(user, expires_at).seal(&issuer.people.seal, WELCOME).map(Secret::new)
     }
 
     /// Who may choose their first password.
@@ -56,10 +73,13 @@ impl Ticket {
         Some((UserId::known(ticket.user), ticket.word, Timestamp::from_millis(ticket.expires_at)))
     }
 
-    fn seal(seal: &Seal, purpose: &str, user: &User, expires_at: Timestamp) -> Option<String> {
+    fn new(user: &User, expires_at: Timestamp) -> Self {
         let word = random::bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
-        let ticket = Self { user: user.id.to_string(), expires_at: expires_at.as_millis(), word };
-        let text = Secret::new(serde_json::to_vec(&ticket).ok()?);
+        Self { user: user.id.to_string(), expires_at: expires_at.as_millis(), word, first_step: None }
+    }
+
+    fn seal(&self, seal: &Seal, purpose: &str) -> Option<String> {
+        let text = Secret::new(serde_json::to_vec(self).ok()?);
         // In a URL and in a form: without the letters that mean something there.
         Some(seal.seal(purpose, &text).ok()?.replace('+', "-").replace('/', "_"))
     }

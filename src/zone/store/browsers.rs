@@ -5,8 +5,10 @@ use crate::model::Timestamp;
 use crate::zone::id::SignInId;
 use crate::zone::id::UserId;
 use crate::zone::opaque::Hash;
+use crate::zone::store::Means;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
+use crate::zone::store::codes::list;
 
 /// A signed-in browser.
 #[derive(Clone, Debug)]
@@ -16,6 +18,19 @@ pub(in crate::zone) struct BrowserSession {
     pub(in crate::zone) browser: String,
     pub(in crate::zone) authenticated_at: Timestamp,
     pub(in crate::zone) second_factor_at: Option<Timestamp>,
+}
+
+/// A browser in which somebody signs in.
+pub(in crate::zone) struct NewBrowser<'a> {
+    /// Of its cookie.
+    pub(in crate::zone) cookie: &'a Hash,
+    pub(in crate::zone) user: &'a UserId,
+    /// Its kind, in words.
+    pub(in crate::zone) name: &'a str,
+    /// When the person showed who they are: now, or earlier at a provider.
+    pub(in crate::zone) authenticated_at: Timestamp,
+    pub(in crate::zone) second_factor_at: Option<Timestamp>,
+    pub(in crate::zone) means: &'a Means,
 }
 
 type Row = (String, String, String, i64, Option<i64>);
@@ -31,29 +46,29 @@ fn read((id, user, browser, at, second): Row) -> BrowserSession {
 }
 
 impl Store {
-    /// Signs the user in, in the browser that holds the cookie with this hash.
+    /// Signs the user in, in the browser that holds the cookie.
     pub(in crate::zone) async fn add_browser(
         &self,
-        cookie: &Hash,
-        user: &UserId,
-        browser: &str,
-        second_factor_at: Option<Timestamp>,
+        browser: &NewBrowser<'_>,
         now: Timestamp,
     ) -> Result<(), StoreFailed> {
         sqlx::query(
             "INSERT INTO sessions
              (id, zone_id, session_type, user_id, provider_id, issuer, subject, name, cookie_hash, authenticated_at,
-              second_factor_at, expires_at, created_at, updated_at)
-             SELECT $1, zone_id, 'user', id, provider_id, issuer, subject, $2, $3, $4, $5, $6, $4, $4
-             FROM users WHERE id = $7 AND zone_id = $8",
+              second_factor_at, amr, acr, expires_at, created_at, updated_at)
+             SELECT $1, zone_id, 'user', id, provider_id, issuer, subject, $2, $3, $4, $5, $6, $7, $8, $9, $9
+             FROM users WHERE id = $10 AND zone_id = $11",
         )
         .bind(SignInId::random().as_str())
-        .bind(browser)
-        .bind(cookie.as_str())
-        .bind(now.as_millis())
-        .bind(second_factor_at.map(Timestamp::as_millis))
+        .bind(browser.name)
+        .bind(browser.cookie.as_str())
+        .bind(browser.authenticated_at.as_millis())
+        .bind(browser.second_factor_at.map(Timestamp::as_millis))
+        .bind(list(&browser.means.methods))
+        .bind(browser.means.class.as_deref())
         .bind(now.after(ZONE_BROWSER_SESSION_LIFETIME).as_millis())
-        .bind(user.as_str())
+        .bind(now.as_millis())
+        .bind(browser.user.as_str())
         .bind(self.zone.as_str())
         .execute(&self.pool)
         .await?;

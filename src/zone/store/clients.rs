@@ -14,7 +14,7 @@ use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 
 /// A client of this zone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::zone) struct RegisteredClient {
     /// Who it is: the application, or the user agent itself.
     pub(in crate::zone) id: ApplicationId,

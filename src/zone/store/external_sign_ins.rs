@@ -1,12 +1,11 @@
-//! People on the way to the zone's provider and back, the provider, and whom it vouched for.
+//! The provider through which a zone's people sign in, and whom it vouched for.
 
-use crate::limits::ZONE_EXTERNAL_SIGN_IN_LIFETIME;
 use crate::model::Timestamp;
 use crate::zone::id::UserId;
-use crate::zone::opaque::Hash;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 use crate::zone::store::User;
+use crate::zone::store::users;
 
 /// The provider through which a zone's people sign in.
 #[derive(Clone, Debug)]
@@ -57,55 +56,6 @@ impl Store {
         }))
     }
 
-    /// Remembers that somebody left with this state, in this browser.
-    pub(in crate::zone) async fn leave(
-        &self,
-        state: &Hash,
-        provider: &str,
-        browser: &Hash,
-        going_on: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreFailed> {
-        // Whoever never came back goes here, so that nobody fills the table.
-        sqlx::query("DELETE FROM external_sign_ins WHERE expires_at <= $1")
-            .bind(now.as_millis())
-            .execute(&self.pool)
-            .await?;
-        sqlx::query(
-            "INSERT INTO external_sign_ins (hash, zone_id, provider_id, browser, going_on, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(state.as_str())
-        .bind(self.zone.as_str())
-        .bind(provider)
-        .bind(browser.as_str())
-        .bind(going_on)
-        .bind(now.after(ZONE_EXTERNAL_SIGN_IN_LIFETIME).as_millis())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
-    }
-
-    /// With whom somebody left with this state, and where they were going; once, and only in the same browser.
-    pub(in crate::zone) async fn arrive(
-        &self,
-        state: &Hash,
-        browser: &Hash,
-        now: Timestamp,
-    ) -> Result<Option<(String, String)>, StoreFailed> {
-        let left: Option<(String, String, i64)> = sqlx::query_as(
-            "DELETE FROM external_sign_ins WHERE hash = $1 AND browser = $2 AND zone_id = $3
-             RETURNING provider_id, going_on, expires_at",
-        )
-        .bind(state.as_str())
-        .bind(browser.as_str())
-        .bind(self.zone.as_str())
-        .fetch_optional(&self.pool)
-        .await?;
-        let in_time = |(_, _, expires_at): &(String, String, i64)| *expires_at > now.as_millis();
-        Ok(left.filter(in_time).map(|(provider, going_on, _)| (provider, going_on)))
-    }
-
     /// The user whom the provider vouches for: known by issuer and subject and by nothing else, made now if there is none
     /// and the zone is open to anybody. None for who is disabled here or would have to be invited.
     pub(in crate::zone) async fn welcome_vouched(
@@ -128,10 +78,11 @@ impl Store {
                 }
             }
         }
-        let row: Option<(String, String, String)> = sqlx::query_as(
+        let row: Option<users::Row> = sqlx::query_as(
             "UPDATE users SET provider_id = $1, email = CASE WHEN $2 = '' THEN email ELSE $2 END,
              email_verified = CASE WHEN $2 = '' THEN email_verified ELSE $3 END, authenticated_at = $4
-             WHERE zone_id = $5 AND issuer = $6 AND subject = $7 AND status = 'active' RETURNING id, identifier, email",
+             WHERE zone_id = $5 AND issuer = $6 AND subject = $7 AND status = 'active'
+             RETURNING id, identifier, email, email_verified",
         )
         .bind(vouched.provider)
         .bind(vouched.email.unwrap_or_default())
@@ -142,7 +93,7 @@ impl Store {
         .bind(vouched.subject)
         .fetch_optional(&self.pool)
         .await?;
-        Ok(row.map(|(id, identifier, email)| User { id: UserId::known(id), identifier, email }))
+        Ok(row.map(users::read))
     }
 
     async fn knows(&self, vouched: &Vouched<'_>) -> Result<bool, StoreFailed> {

@@ -1,8 +1,15 @@
 //! Guests: people who were asked to come and choose their first password.
+//!
+//! Whoever invites sees the invitation's token, for the zone sends no mail, and may use it themselves. So an account that
+//! is made from an invitation proves nothing about the address: the address is kept as what somebody claimed, and the
+//! guest has a name of their own that could be nobody's address. Whoever the address belongs to comes in later with it,
+//! by an invitation of their own or through a provider that verified it, and finds their name free.
 
 use crate::model::Timestamp;
 use crate::zone::id::UserId;
 use crate::zone::opaque::Hash;
+use crate::zone::slug;
+use crate::zone::store::EmailStanding;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 use crate::zone::store::User;
@@ -15,6 +22,16 @@ pub(in crate::zone) struct OpenInvitation {
     pub(in crate::zone) organization_name: String,
     pub(in crate::zone) email: String,
     pub(in crate::zone) role: String,
+}
+
+impl OpenInvitation {
+    /// What the guest is called here: never an address, always the same, and as good as never anybody else's name.
+    pub(in crate::zone) fn guest_name(&self) -> String {
+        let name = self.email.split('@').next().unwrap_or_default();
+        let name: String = slug::of(name).chars().take(NAME_CHARS).collect();
+        let end: String = self.id.chars().take(END_CHARS).collect();
+        format!("{}-{end}", name.trim_end_matches('-'))
+    }
 }
 
 impl Store {
@@ -52,7 +69,7 @@ impl Store {
         phc: &str,
         now: Timestamp,
     ) -> Result<Option<User>, StoreFailed> {
-        let user = UserId::random();
+        let (user, identifier) = (UserId::random(), invitation.guest_name());
         let mut change = self.pool.begin().await?;
         let spent = sqlx::query(
             "UPDATE invitations SET accepted_at = $1, updated_at = $1
@@ -64,10 +81,11 @@ impl Store {
         .await?;
         let made = sqlx::query(
             "INSERT INTO users (id, zone_id, identifier, email, created_at, updated_at)
-             VALUES ($1, $2, $3, $3, $4, $4) ON CONFLICT DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT DO NOTHING",
         )
         .bind(user.as_str())
         .bind(self.zone.as_str())
+        .bind(&identifier)
         .bind(&invitation.email)
         .bind(now.as_millis())
         .execute(&mut *change)
@@ -91,7 +109,8 @@ impl Store {
         .execute(&mut *change)
         .await?;
         change.commit().await?;
-        Ok(Some(User { id: user, identifier: invitation.email.clone(), email: invitation.email.clone() }))
+        let email = invitation.email.clone();
+        Ok(Some(User { id: user, identifier, email, email_standing: EmailStanding::Claimed }))
     }
 
     /// Gives the user their first password; false when they have one.
@@ -112,3 +131,9 @@ impl Store {
         Ok(set.rows_affected() == 1)
     }
 }
+
+/// Of the part of the address before its `@`.
+const NAME_CHARS: usize = 40;
+
+/// Of the invitation's id, which is 26 random characters of 36.
+const END_CHARS: usize = 6;

@@ -23,6 +23,24 @@ impl Store {
         Ok(row.map(|(id, phc)| (UserId::known(id), phc)))
     }
 
+    /// The one user with this address who has a password, and its PHC string. Nobody where several have it: an address
+    /// that is merely claimed is as good as another.
+    pub(in crate::zone) async fn password_by_address(
+        &self,
+        address: &str,
+    ) -> Result<Option<(UserId, Option<String>)>, StoreFailed> {
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT u.id, p.phc FROM users u JOIN people_passwords p ON p.user_id = u.id
+             WHERE u.zone_id = $1 AND u.email = $2 AND u.status = 'active' LIMIT 2",
+        )
+        .bind(self.zone.as_str())
+        .bind(address)
+        .fetch_all(&self.pool)
+        .await?;
+        let one = <[(String, String); 1]>::try_from(rows).ok();
+        Ok(one.map(|[(id, phc)]| (UserId::known(id), Some(phc))))
+    }
+
     /// Gives the user a password, in the place of any before it.
     pub(in crate::zone) async fn set_password(
         &self,

@@ -31,7 +31,25 @@ pub(in crate::zone) enum SelfRegistration {
     Off,
 }
 
+/// How people come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::zone) enum LoginFlow {
+    /// Straight to the zone's provider, where it has one, else to a page that asks for name and password.
+    Default,
+    /// Who they are first, then how they show it.
+    IdentifierFirst,
+}
+
 impl Store {
+    /// How people come in to this zone.
+    pub(in crate::zone) async fn login_flow(&self) -> Result<LoginFlow, StoreFailed> {
+        let flow: Option<String> = sqlx::query_scalar("SELECT login_flow FROM zones WHERE id = $1")
+            .bind(self.zone.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(if flow.as_deref() == Some("identifier_first") { LoginFlow::IdentifierFirst } else { LoginFlow::Default })
+    }
+
     /// Those of this zone.
     pub(in crate::zone) async fn protocols(&self) -> Result<Protocols, StoreFailed> {
         let (pkce, dcr, cimd, allowed): (i64, i64, i64, String) = sqlx::query_as(

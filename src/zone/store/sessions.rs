@@ -156,11 +156,11 @@ pub(super) async fn begin(
         "INSERT INTO sessions
          (id, zone_id, session_type, parent_id, user_id, application_id, user_agent_id, client_id, provider_id, issuer,
           subject, resources, scopes, key_thumbprint, authenticated_at, second_factor_at, expires_at, created_at,
-          updated_at)
+          updated_at, amr, acr)
          SELECT $1, u.zone_id, 'user', p.id, u.id,
              (SELECT a.id FROM applications a WHERE a.id = $2 AND a.zone_id = u.zone_id),
              (SELECT g.id FROM user_agents g WHERE g.identifier = $2 AND g.zone_id = u.zone_id),
-             $2, u.provider_id, u.issuer, u.subject, $3, $4, $5, $6, $7, $8, $9, $9
+             $2, u.provider_id, u.issuer, u.subject, $3, $4, $5, $6, $7, $8, $9, $9, COALESCE(p.amr, '[]'), p.acr
          FROM users u LEFT JOIN sessions p ON p.id = $10 AND p.user_id = u.id AND p.ended_at IS NULL
          WHERE u.id = $11 AND u.zone_id = $12 AND ($13 = 0 OR p.id IS NOT NULL)",
     )

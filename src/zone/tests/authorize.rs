@@ -245,3 +245,101 @@ async fn a_public_clients_refresh_token_is_good_once_without_any_grace() {
     refresh(&first).await.refused(400, "invalid_grant", "The refresh token is not valid");
     refresh(&second).await.refused(400, "invalid_grant", "The refresh token is not valid");
 }
+
+#[tokio::test]
+async fn a_client_says_what_its_person_is_to_be_asked() {
+    let scene = Scene::of_people().await;
+    let client = scene.public_client().await;
+    let browser = Browser::new(&scene);
+    let page = browser.open(&scene.request(&client, &[("scope", "openid")])).await;
+    browser.consent(&page, "allow").await;
+    let ask =
+        async |prompt: &str| browser.get(&scene.request(&client, &[("scope", "openid"), ("prompt", prompt)])).await;
+    assert!(ask("none").await.answer("code").is_some());
+    assert!(ask("consent").await.text.contains("to act for you?"));
+    assert_eq!(ask("none login").await.answer("error").as_deref(), Some("invalid_request"));
+    for prompt in ["login consent", "select_account", "select_account login"] {
+        let page = ask(prompt).await;
+        assert!(page.text.contains("<h1>Sign in</h1>"), "{prompt}: {}", page.text);
+        let signed_in = browser.sign_in(&page, PASSWORD).await;
+        let page = browser.get(signed_in.location()).await;
+        // Once, and what else was asked for is still asked.
+        match prompt {
+            "login consent" => assert!(page.text.contains("to act for you?"), "{}", page.text),
+            _ => assert!(page.answer("code").is_some(), "{prompt}"),
+        }
+    }
+    let page = Browser::new(&scene).get(&scene.request(&client, &[("login_hint", "bob \"b\" <b>")])).await;
+    assert!(page.text.contains("value=\"bob &#34;b&#34; &#60;b&#62;\""), "{}", page.text);
+}
+
+#[tokio::test]
+async fn a_client_that_expects_somebody_gets_nobody_else() {
+    let scene = Scene::of_people().await;
+    scene.zone.set_password("bob@example.com", Secret::new(PASSWORD)).await.unwrap();
+    let client = scene.public_client().await;
+    let code = scene.code(&client, &[("scope", "openid")]).await;
+    let hint = scene.redeem(&client, &code, &[]).await.word("id_token");
+    let request = |more: &[(&'static str, &'static str)]| {
+        let mut all = vec![("scope", "openid"), ("id_token_hint", hint.as_str())];
+        all.extend_from_slice(more);
+        scene.request(&client, &all)
+    };
+    let browser = Browser::new(&scene);
+    // Nobody is signed in: the page knows whom to ask for.
+    let page = browser.get(&request(&[])).await;
+    assert!(page.text.contains(&format!("value=\"{ADA}\"")), "{}", page.text);
+    let signed_in = browser.sign_in_as(&page, "bob@example.com", PASSWORD).await;
+    let answered = browser.get(signed_in.location()).await;
+    assert_eq!(answered.answer("error").as_deref(), Some("login_required"), "it is not Ada who signed in");
+    // Bob is signed in.
+    let silent = browser.get(&request(&[("prompt", "none")])).await;
+    assert_eq!(silent.answer("error").as_deref(), Some("login_required"));
+    let page = browser.get(&request(&[])).await;
+    assert!(page.text.contains("<h1>Sign in</h1>"), "{}", page.text);
+    let signed_in = browser.sign_in(&page, PASSWORD).await;
+    assert!(browser.get(signed_in.location()).await.answer("code").is_some());
+    assert!(browser.get(&request(&[("prompt", "none")])).await.answer("code").is_some());
+    let forged = browser.get(&scene.request(&client, &[("id_token_hint", "rubbish")])).await;
+    assert_eq!(forged.answer("error").as_deref(), Some("invalid_request"));
+}
+
+#[tokio::test]
+async fn an_id_token_says_only_what_is_known() {
+    let scene = Scene::of_people().await;
+    let web = scene.software("web").await;
+    scene
+        .manage(
+            "PATCH",
+            &format!("/zones/{{zone}}/applications/{}", web.id),
+            Some(json!({
+                "protocols": {"oauth2": {"redirect_uris": [CALLBACK]}}, "consent": "implicit",
+            })),
+        )
+        .await;
+    let code = scene.code(&web.client.id, &[("scope", "openid")]).await;
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", VERIFIER),
+    ];
+    let reply = scene.ask(&web.client, &form).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.body);
+    let told = claims(&reply.word("id_token"));
+    // The client compares it with the name that it knows itself by, which is not the application's.
+    assert_eq!((&told["aud"], &told["azp"]), (&json!(web.client.id), &json!(web.client.id)));
+    assert_eq!((&told["amr"], told.get("acr")), (&json!(["pwd"]), None));
+    assert_eq!((&told["email"], &told["email_verified"]), (&json!(ADA), &json!(true)));
+    // By a link of this machine's owner: no password was shown, and none is claimed.
+    let key = scene.folder.path().join("zone.seal");
+    let link = crate::zone::sign_in_link(&scene.database, &key, ISSUER, ADA, scene.clock.now()).await.unwrap();
+    let browser = Browser::new(&scene);
+    let page = browser.get(text(&link).strip_prefix(ISSUER).unwrap()).await;
+    let (mark, ticket) = (page.field("mark"), page.field("ticket"));
+    browser.post("/sign-in/link", &[("mark", &mark), ("ticket", &ticket)]).await;
+    let code = browser.get(&scene.request(&web.client.id, &[("scope", "openid")])).await.answer("code").unwrap();
+    let form = form.map(|(name, value)| (name, if name == "code" { code.as_str() } else { value }));
+    let told = claims(&scene.ask(&web.client, &form).await.word("id_token"));
+    assert_eq!((told.get("amr"), &told["auth_time"]), (None, &json!(NOW)));
+}

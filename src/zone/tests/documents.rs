@@ -173,3 +173,30 @@ async fn an_application_with_a_url_credential_signs_with_the_key_of_its_document
     office.delete(&format!("/zones/{{zone}}/application-credentials/{}", made["id"].as_str().unwrap())).await;
     token().await.is_not_the_client();
 }
+
+#[tokio::test]
+async fn a_document_is_written_down_when_it_changed_and_not_at_each_request() {
+    let (office, author) = (office().await, Author::start(|_| {}).await);
+    let (scene, client) = (&office.scene, author.client_id.as_str());
+    office.allow(&[client]).await;
+    let browser = Browser::new(scene);
+    let ask = async || browser.get(&scene.request(client, &[("resource", WHOAMI)])).await.status;
+    assert_eq!(ask().await, StatusCode::OK);
+    // The same to whoever reads it, and another text: it would be gone if the row were written once more.
+    let blank = "UPDATE user_agents SET metadata = metadata || ' ' WHERE identifier = $1";
+    scene.zone.store().execute(blank, client).await;
+    let kept = async || {
+        let rows = "SELECT name || metadata FROM user_agents WHERE metadata LIKE '%document%'";
+        scene.zone.store().dump(rows).await
+    };
+    scene.clock.advance(Duration::from_secs(301));
+    for _ in 0..3 {
+        assert_eq!(ask().await, StatusCode::OK);
+    }
+    assert_eq!(author.asked(), 2, "it was read anew");
+    assert!(kept().await.ends_with(' '), "{}", kept().await);
+    author.document.lock().unwrap()["client_name"] = json!("Other editor");
+    scene.clock.advance(Duration::from_secs(301));
+    assert_eq!(ask().await, StatusCode::OK);
+    assert!(kept().await.starts_with("Other editor") && !kept().await.ends_with(' '), "{}", kept().await);
+}

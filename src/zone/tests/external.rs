@@ -207,10 +207,6 @@ async fn the_zone_shows_who_it_is_and_proves_that_the_code_is_its_own() {
         url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
     assert_eq!(crate::jose::hash_of(&form["code_verifier"]), challenge);
     assert_eq!((form["code"].as_str(), &form["redirect_uri"]), ("c0de", &format!("{ISSUER}/oauth/2/redirect")));
-    // Nothing that a copy of the database could use: state, nonce and proof key are not in it.
-    let left = Browser::new(&scene).get("/account").await;
-    let rows = scene.zone.store().dump("SELECT hash || going_on FROM external_sign_ins").await;
-    assert!(!rows.contains(&left.answer("state").unwrap()) && rows.contains("/account"), "{rows}");
 }
 
 #[tokio::test]
@@ -344,4 +340,244 @@ async fn a_provider_that_is_away_leaves_the_way_by_password() {
     let signed_in = browser.sign_in(&page, PASSWORD).await;
     assert_eq!(signed_in.location(), "/account");
     assert!(is_signed_in(&browser, ADA).await);
+}
+
+#[tokio::test]
+async fn strangers_with_dead_addresses_hold_up_nobody_who_signs_in() {
+    let (provider, scene) = Scripted::scene().await;
+    // Takes whoever comes, and never answers.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let dead = format!("http://{}", listener.local_addr().unwrap());
+    let (came, mut coming) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+            came.send(()).unwrap();
+        }
+    });
+    let mut strangers = Vec::new();
+    for number in 0..12 {
+        let metadata = json!({
+            "client_name": "x", "token_endpoint_auth_method": "private_key_jwt",
+            "jwks_uri": format!("{dead}/{number}"), "grant_types": ["client_credentials"],
+        });
+        let made = scene.register_anonymously(&metadata).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+        let client = made.word("client_id");
+        let claims = json!({"iss": client, "sub": client, "aud": ISSUER, "jti": "1", "iat": NOW, "exp": NOW + 60});
+        let assertion = text(&OWN_KEY.sign("JWT", &claims).unwrap()).to_owned();
+        let form = encode(&[
+            ("grant_type", "client_credentials"),
+            ("resource", WHOAMI),
+            ("client_assertion", &assertion),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ]);
+        let request = Request::post("/oauth/2/token").header("content-type", "application/x-www-form-urlencoded");
+        strangers.push(scene.send(request.body(Body::from(form)).unwrap()));
+    }
+    let browser = Browser::new(&scene);
+    let visit = async {
+        for _ in 0..8 {
+            coming.recv().await.unwrap();
+        }
+        tokio::time::timeout(Duration::from_secs(3), provider.visit(&browser, json!({}))).await
+    };
+    let strangers = futures_util::future::join_all(strangers);
+    let arrived = tokio::select! {
+        _ = strangers => panic!("a dead address answered"),
+        arrived = visit => arrived.expect("the person waited for strangers"),
+    };
+    assert_eq!(arrived.status, StatusCode::OK, "{}", arrived.text);
+}
+
+/// How many rows there are of all that a sign-in could write.
+async fn rows(scene: &Scene) -> String {
+    let mut counts = Vec::new();
+    for count in [
+        "SELECT CAST(COUNT(*) AS TEXT) FROM sessions",
+        "SELECT CAST(COUNT(*) AS TEXT) FROM oauth_replays",
+        "SELECT CAST(COUNT(*) AS TEXT) FROM people_attempts",
+        "SELECT CAST(COUNT(*) AS TEXT) FROM user_agents",
+    ] {
+        counts.push(scene.zone.store().dump(count).await);
+    }
+    counts.join(" ")
+}
+
+#[tokio::test]
+async fn whoever_sets_out_leaves_nothing_behind_and_shows_nobody_where_they_go() {
+    let (provider, scene) = Scripted::scene().await;
+    let client = scene.public_client().await;
+    let before = rows(&scene).await;
+    let request = scene.request(&client, &[("scope", "openid"), ("login_hint", "grace")]);
+    for path in [request.as_str(), "/account", "/device?user_code=SECRET", "/sign-in/provider?continue=/account"] {
+        let left = Browser::new(&scene).get(path).await;
+        assert!(left.location().starts_with(&provider.issuer), "{path}");
+        let set: Vec<&str> = left.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
+        let carried = set.iter().find(|set| set.starts_with("valetkey_way_")).unwrap();
+        assert!(carried.contains("; Path=/oauth/2/redirect; Max-Age=600; HttpOnly; SameSite=Lax"), "{carried}");
+        let sealed = carried.split(['=', ';']).nth(1).unwrap();
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).unwrap();
+        assert!(!String::from_utf8_lossy(&bytes).contains("device") && !sealed.contains("SECRET"));
+    }
+    assert_eq!(rows(&scene).await, before, "somebody who only set out was written down");
+    // What no browser would keep is refused, and not lost on the way.
+    let long = "x".repeat(3500);
+    let page = Browser::new(&scene).get(&scene.request(&client, &[("state", &long)])).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.text.contains("too long to be kept while you sign in elsewhere"), "{}", page.text);
+    // However often somebody sets out, their browser carries a few.
+    let browser = Browser::new(&scene);
+    for _ in 0..40 {
+        browser.get(&request).await;
+    }
+    let left = browser.get("/account").await;
+    provider.sign(&left.answer("nonce").unwrap(), json!({}));
+    assert_eq!(browser.get(&provider.answer(&left.answer("state").unwrap())).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn answers_that_prove_nothing_are_counted_by_the_address_that_they_come_from() {
+    let (provider, scene) = Scripted::scene().await;
+    let peer = crate::zone::TrustedProxies::default().peer("192.0.2.1".parse().unwrap(), &HeaderMap::new());
+    let place = crate::zone::people::place(peer);
+    let window = crate::limits::ZONE_SIGN_IN_WINDOW;
+    let browser = Browser::new(&scene);
+    let come_back = async |claims: Value| {
+        let left = browser.get("/account").await;
+        provider.sign(&left.answer("nonce").unwrap(), claims);
+        let path = provider.answer(&left.answer("state").unwrap());
+        browser.send(Request::get(path).extension(peer), String::new()).await.status
+    };
+    for _ in 0..crate::limits::ZONE_ADDRESS_ATTEMPTS_MAX - 1 {
+        scene.zone.store().attempt(&place, window, scene.clock.now()).await.unwrap();
+    }
+    assert_eq!(come_back(json!({"nonce": "another"})).await, StatusCode::FORBIDDEN);
+    let asked = provider.asked.lock().unwrap().len();
+    assert_eq!(come_back(json!({})).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(provider.asked.lock().unwrap().len(), asked, "the provider was asked all the same");
+    scene.clock.advance(window);
+    let now = json!({"iat": scene.clock.now().as_seconds(), "exp": scene.clock.now().as_seconds() + 300});
+    assert_eq!(come_back(now).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_id_token_tells_what_the_provider_said_of_the_sign_in() {
+    let (provider, scene) = Scripted::scene().await;
+    let client = scene.public_client().await;
+    let told = async |more: Value| {
+        let browser = Browser::new(&scene);
+        assert_eq!(provider.visit(&browser, more).await.status, StatusCode::OK);
+        let page = browser.get(&scene.request(&client, &[("scope", "openid")])).await;
+        let code = match page.status {
+            StatusCode::SEE_OTHER => page.answer("code").unwrap(),
+            _ => browser.consent(&page, "allow").await.answer("code").unwrap(),
+        };
+        claims(&scene.redeem(&client, &code, &[]).await.word("id_token"))
+    };
+    let said = told(json!({"auth_time": NOW - 1000, "amr": ["pwd", "hwk", 7, ""], "acr": "urn:example:silver"})).await;
+    assert_eq!((&said["auth_time"], &said["amr"]), (&json!(NOW - 1000), &json!(["pwd", "hwk"])));
+    assert_eq!(said["acr"], "urn:example:silver");
+    assert_eq!((&said["email"], &said["email_verified"]), (&json!("grace@example.com"), &json!(true)));
+    // What it did not say, or can't be, is not made up.
+    for nothing in [json!({}), json!({"auth_time": NOW + 1000, "amr": "pwd", "acr": 1}), json!({"auth_time": "x"})] {
+        let said = told(nothing).await;
+        assert_eq!((&said["auth_time"], said.get("amr"), said.get("acr")), (&json!(NOW), None, None));
+    }
+    assert_eq!(told(json!({"email": "g@b.example", "email_verified": false})).await["email"], "grace@example.com");
+}
+
+#[tokio::test]
+async fn a_provider_is_told_how_to_ask_and_must_have_asked() {
+    let (provider, scene) = Scripted::scene().await;
+    let client = scene.public_client().await;
+    let leave = async |browser: &Browser<'_>, more: &[(&str, &str)]| {
+        let mut all = vec![("scope", "openid")];
+        all.extend_from_slice(more);
+        browser.get(&scene.request(&client, &all)).await
+    };
+    let asked = async |more: &[(&str, &str)]| {
+        let left = leave(&Browser::new(&scene), more).await;
+        ["prompt", "max_age", "login_hint"].map(|name| left.answer(name))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(asked(&[]).await, [None, None, None]);
+    assert_eq!(
+        asked(&[("prompt", "login consent"), ("login_hint", "grace")]).await,
+        [some("login"), None, some("grace")]
+    );
+    assert_eq!(asked(&[("prompt", "select_account")]).await, [some("select_account"), None, None]);
+    assert_eq!(asked(&[("max_age", "500")]).await, [None, some("500"), None]);
+    let silent = leave(&Browser::new(&scene), &[("prompt", "none")]).await;
+    assert_eq!(silent.answer("error").as_deref(), Some("login_required"));
+    for (more, auth_time, good) in [
+        (("prompt", "login"), NOW - 61, false),
+        (("prompt", "login"), NOW - 1, true),
+        (("max_age", "500"), NOW - 561, false),
+        (("max_age", "500"), NOW - 400, true),
+        (("prompt", "select_account"), NOW - 5000, true),
+    ] {
+        let browser = Browser::new(&scene);
+        let left = leave(&browser, &[more]).await;
+        provider.sign(&left.answer("nonce").unwrap(), json!({ "auth_time": auth_time }));
+        let back = browser.get(&provider.answer(&left.answer("state").unwrap())).await;
+        match good {
+            true => assert_eq!(back.status, StatusCode::OK, "{more:?} {auth_time}"),
+            false => is_refused(&back),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_zone_that_asks_who_it_is_first_tells_the_provider() {
+    let (provider, scene) = Scripted::scene().await;
+    manage(&scene, "PATCH", "/zones/{zone}", json!({"login_flow": "identifier_first"})).await;
+    let browser = Browser::new(&scene);
+    let page = browser.get("/account").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(!page.text.contains("Elsewhere") && !page.text.contains("type=\"password\""), "{}", page.text);
+    let (mark, going_on) = (page.field("mark"), page.field("continue"));
+    let form = [("mark", mark.as_str()), ("continue", &going_on), ("name", "grace@example.com")];
+    let page = browser.post("/sign-in/identifier", &form).await;
+    let way =
+        page.text.split("class=\"button\" href=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
+    let left = browser.get(&way).await;
+    assert!(left.location().starts_with(&provider.issuer), "{}", left.location());
+    assert_eq!(left.answer("login_hint").as_deref(), Some("grace@example.com"));
+}
+
+#[tokio::test]
+async fn whoever_invited_themselves_under_an_address_is_not_its_owner() {
+    let (provider, scene) = Scripted::scene().await;
+    let office = super::management::Office::of(scene).await;
+    let invitation = super::guests::invite(&office, "grace@example.com", "org_member").await;
+    let path = super::guests::path_of(invitation["url"].as_str().unwrap()).to_owned();
+    let scene = &office.scene;
+    let client = scene.public_client().await;
+    let only =
+        r#"forbid(principal is Keycard::User, action, resource) unless { principal.email == "grace@example.com" };"#;
+    let (squatter, grace) = (Browser::new(scene), Browser::new(scene));
+    assert_eq!(super::guests::choose(&squatter, &path, PASSWORD).await.location(), "/account");
+    assert_eq!(provider.visit(&grace, json!({})).await.status, StatusCode::OK);
+    assert!(is_signed_in(&grace, "grace@example.com").await, "the one who was there first has the name");
+    scene.enforce("only-grace", &[("only-grace", only)]).await;
+    for (browser, is_hers) in [(&squatter, false), (&grace, true)] {
+        let page = browser.get(&scene.request(&client, &[("scope", "openid email")])).await;
+        let code = browser.consent(&page, "allow").await.answer("code").unwrap();
+        let tokens = scene.redeem(&client, &code, &[]).await;
+        let told = claims(&tokens.word("id_token"));
+        assert_eq!((&told["email"], &told["email_verified"]), (&json!("grace@example.com"), &json!(is_hers)));
+        assert_eq!(told["preferred_username"] == "grace@example.com", is_hers);
+        let request = Request::get("/openid/connect/userinfo")
+            .header("authorization", format!("Bearer {}", tokens.word("access_token")));
+        assert_eq!(scene.send(request.body(Body::empty()).unwrap()).await.body["email_verified"], is_hers);
+        let page = browser.get(&scene.request(&client, &[("resource", WHOAMI), ("scope", "read")])).await;
+        let code = browser.consent(&page, "allow").await.answer("code").unwrap();
+        let reply = scene.redeem(&client, &code, &[]).await;
+        match is_hers {
+            true => assert_eq!(reply.claims()["preferred_username"], "grace@example.com"),
+            false => assert!(reply.word("error_description").contains("only-grace"), "{}", reply.body),
+        }
+    }
 }

@@ -23,6 +23,7 @@ mod policy_bundle;
 mod policy_decisions;
 mod possession;
 mod protocols;
+mod providers;
 mod refresh;
 mod registration;
 mod replicas;

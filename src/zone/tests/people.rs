@@ -16,7 +16,13 @@ pub(super) struct Browser<'a> {
     scene: &'a Scene,
     /// The host and port of the zone that it looks at.
     host: String,
-    cookie: std::cell::RefCell<Option<String>>,
+    cookies: std::cell::RefCell<std::collections::BTreeMap<String, Cookie>>,
+}
+
+#[derive(Clone)]
+struct Cookie {
+    value: String,
+    path: String,
 }
 
 pub(super) struct Page {
@@ -55,12 +61,12 @@ impl<'a> Browser<'a> {
     }
 
     pub(super) fn at(scene: &'a Scene, host: &str) -> Self {
-        Self { scene, host: host.to_owned(), cookie: std::cell::RefCell::new(None) }
+        Self { scene, host: host.to_owned(), cookies: std::cell::RefCell::default() }
     }
 
     /// With the cookie of this browser, at the zone of `other`.
     pub(super) fn with_cookie_at(&self, host: &str) -> Self {
-        Self { scene: self.scene, host: host.to_owned(), cookie: self.cookie.clone() }
+        Self { scene: self.scene, host: host.to_owned(), cookies: self.cookies.clone() }
     }
 
     pub(super) async fn get(&self, path: &str) -> Page {
@@ -76,16 +82,26 @@ impl<'a> Browser<'a> {
     }
 
     pub(super) async fn send(&self, request: axum::http::request::Builder, body: String) -> Page {
-        let request = match &*self.cookie.borrow() {
-            Some(cookie) => request.header("cookie", cookie),
-            None => request,
-        };
+        let at = request.uri_ref().unwrap().path().to_owned();
+        let cookies = self.cookies.borrow().clone();
+        let sent = cookies.iter().filter(|(_, cookie)| at.starts_with(&cookie.path));
+        let sent = sent.map(|(name, cookie)| format!("{name}={}", cookie.value)).collect::<Vec<_>>().join("; ");
+        let request = if sent.is_empty() { request } else { request.header("cookie", sent) };
         let request = request.header("host", &self.host).body(Body::from(body)).unwrap();
         let response = self.scene.zone.front(&[]).answer(request).await;
-        if let Some(set) = response.headers().get("set-cookie") {
+        for set in response.headers().get_all("set-cookie") {
             let set = set.to_str().unwrap();
             assert!(set.contains("; HttpOnly; SameSite=Lax"), "{set}");
-            *self.cookie.borrow_mut() = Some(set.split(';').next().unwrap().to_owned());
+            let (pair, attributes) = set.split_once("; ").unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            let path = attributes.split("; ").find_map(|attribute| attribute.strip_prefix("Path=")).unwrap();
+            let mut cookies = self.cookies.borrow_mut();
+            match attributes.contains("Max-Age=0;") {
+                true => drop(cookies.remove(name)),
+                false => {
+                    cookies.insert(name.to_owned(), Cookie { value: value.to_owned(), path: path.to_owned() });
+                }
+            }
         }
         let (head, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
@@ -94,8 +110,13 @@ impl<'a> Browser<'a> {
 
     /// Signs in on the page, and gives where it leads.
     pub(super) async fn sign_in(&self, page: &Page, password: &str) -> Page {
+        self.sign_in_as(page, ADA, password).await
+    }
+
+    /// The same as somebody else.
+    pub(super) async fn sign_in_as(&self, page: &Page, name: &str, password: &str) -> Page {
         let (mark, going_on) = (page.field("mark"), page.field("continue"));
-        self.post("/sign-in", &[("mark", &mark), ("continue", &going_on), ("name", ADA), ("password", password)]).await
+        self.post("/sign-in", &[("mark", &mark), ("continue", &going_on), ("name", name), ("password", password)]).await
     }
 
     /// Opens an address, signs in, goes on.
@@ -294,7 +315,7 @@ async fn with_an_authenticator_the_password_alone_lets_nobody_in() {
 
     let lost = Browser::new(&scene);
     for expected in [StatusCode::SEE_OTHER, StatusCode::UNAUTHORIZED] {
-        *lost.cookie.borrow_mut() = None;
+        lost.cookies.borrow_mut().clear();
         let page = lost.get("/account").await;
         let second = lost.sign_in(&page, PASSWORD).await;
         let (mark, ticket) = (second.field("mark"), second.field("ticket"));
@@ -405,4 +426,74 @@ async fn the_owner_of_this_machine_signs_in_by_a_link_that_works_once() {
     let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
     assert!(again.post("/sign-in/link", &form).await.text.contains("This link has expired or was used."));
     assert!(again.get("/sign-in/link?ticket=rubbish").await.text.contains("This link has expired or was used."));
+}
+
+#[tokio::test]
+async fn a_client_sends_a_person_on_to_exactly_what_it_registered_when_they_sign_out() {
+    let scene = Scene::of_people().await;
+    let after = "http://127.0.0.1/bye";
+    let made = scene
+        .register_anonymously(&json!({
+            "client_name": "Web", "token_endpoint_auth_method": "none", "redirect_uris": [CALLBACK],
+            "post_logout_redirect_uris": [after],
+        }))
+        .await;
+    let (client, other) = (made.word("client_id"), scene.public_client().await);
+    let browser = Browser::new(&scene);
+    let page = browser.open(&scene.request(&client, &[("scope", "openid")])).await;
+    let code = browser.consent(&page, "allow").await.answer("code").unwrap();
+    let hint = scene.redeem(&client, &code, &[]).await.word("id_token");
+    let logout = |more: &[(&str, &str)]| format!("/oauth/2/logout?{}", encode(more));
+    for wrong in [
+        vec![("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", "http://127.0.0.1:4000/bye")],
+        vec![("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", "http://127.0.0.1/bye/")],
+        vec![("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", after), ("client_id", &other)],
+        vec![("id_token_hint", "rubbish"), ("post_logout_redirect_uri", after)],
+        vec![("client_id", &other), ("post_logout_redirect_uri", after)],
+        vec![("post_logout_redirect_uri", after)],
+    ] {
+        assert_eq!(browser.get(&logout(&wrong)).await.status, StatusCode::BAD_REQUEST, "{wrong:?}");
+    }
+    assert!(browser.get("/account").await.text.contains("(this one)"), "somebody was signed out");
+    // An old hint will do.
+    scene.clock.advance(Duration::from_secs(7200));
+    let good = [
+        ("id_token_hint", hint.as_str()),
+        ("post_logout_redirect_uri", after),
+        ("client_id", &client),
+        ("state", "s 1"),
+    ];
+    let gone = browser.get(&logout(&good)).await;
+    assert_eq!((gone.status, gone.location()), (StatusCode::SEE_OTHER, "http://127.0.0.1/bye?state=s+1"));
+    assert!(browser.get("/account").await.text.contains("<h1>Sign in</h1>"));
+}
+
+#[tokio::test]
+async fn a_zone_may_ask_who_it_is_before_it_asks_for_a_password() {
+    let scene = Scene::of_people().await;
+    let client = scene.public_client().await;
+    scene.manage("PATCH", "/zones/{zone}", Some(json!({"login_flow": "identifier_first"}))).await;
+    let browser = Browser::new(&scene);
+    let request = scene.request(&client, &[("scope", "openid")]);
+    let page = browser.get(&request).await;
+    assert!(page.text.contains("id=\"name\"") && !page.text.contains("type=\"password\""), "{}", page.text);
+    let identify = async |name: &str| {
+        let (mark, going_on) = (page.field("mark"), page.field("continue"));
+        let form = [("mark", mark.as_str()), ("continue", &going_on), ("name", name)];
+        browser.post("/sign-in/identifier", &form).await
+    };
+    assert!(!identify("  ").await.text.contains("type=\"password\""), "nobody is asked for nobody's password");
+    // Whoever it is, the page is the same.
+    let known = identify(ADA).await;
+    let unknown = identify("nobody@example.com").await;
+    assert_eq!(known.text.replace(ADA, "NAME"), unknown.text.replace("nobody@example.com", "NAME"));
+    assert_eq!(known.field("name"), ADA);
+    let wrong = browser.sign_in(&known, "wrong password").await;
+    assert!(wrong.text.contains("do not match") && wrong.field("name") == ADA, "{}", wrong.text);
+    let signed_in = browser.sign_in(&wrong, PASSWORD).await;
+    assert!(browser.get(signed_in.location()).await.text.contains("to act for you?"));
+    // A client that knows who it is saves its person the first page.
+    let other = Browser::new(&scene);
+    let page = other.get(&scene.request(&client, &[("login_hint", ADA)])).await;
+    assert!(page.field("name") == ADA && page.text.contains("type=\"password\""), "{}", page.text);
 }

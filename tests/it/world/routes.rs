@@ -63,7 +63,8 @@ pub async fn answer(
                 ("vary", "authorization"),
             ],
         )),
-        "/cut" => Ok(cut()),
+        "/cut" => Ok(cut(true)),
+        "/cut-stream" => Ok(cut(false)),
         _ if path.starts_with("/git/") => git(&memory, request).await,
         _ if path.starts_with("/status/") => Ok(with(path[8..].parse().unwrap_or(400), &[])),
         _ => Ok(echo(&memory, index)),
@@ -190,7 +191,8 @@ async fn once_unauthorized(memory: &Memory, index: usize, request: Request<Incom
     Response::new(full(body))
 }
 
-fn cut() -> Response<Body> {
+/// Breaks off in the middle of a body, whose length was `told` or is not known.
+fn cut(told: bool) -> Response<Body> {
     let parts = [Ok(Frame::data(Bytes::from_static(b"half of"))), Err(io::Error::other("cut"))];
     // The pause lets the first half leave before the connection breaks.
     let parts = futures_util::stream::iter(parts).then(|part| async {
@@ -198,7 +200,9 @@ fn cut() -> Response<Body> {
         part
     });
     let mut response = Response::new(body_of(parts));
-    response.headers_mut().insert("content-length", "14".parse().unwrap());
+    if told {
+        response.headers_mut().insert("content-length", "14".parse().unwrap());
+    }
     response
 }
 

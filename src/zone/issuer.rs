@@ -251,6 +251,7 @@ impl Issuer {
                 ("application_name", Field::Text(&client.name)),
                 ("client_id", Field::Text(&client.client_id)),
                 ("subject", Field::Text(claims.sub)),
+                ("subject_name", Field::Text(claims.preferred_username.unwrap_or(""))),
                 ("subject_profile", Field::Text(claims.sub_profile)),
                 ("resource", Field::Text(claims.aud)),
                 ("scopes", Field::Text(claims.scope.as_deref().unwrap_or(""))),

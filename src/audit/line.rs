@@ -146,6 +146,24 @@ pub(super) fn with_scratch<T>(write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     written
 }
 
+/// JSON in which nothing misleads a terminal: such characters stand within strings only, where RFC 8259 §7 lets them be
+/// escaped.
+pub(super) fn plain(json: String) -> String {
+    if !json.contains(misleads) {
+        return json;
+    }
+    json.chars().fold(String::with_capacity(json.len()), |mut safe, c| {
+        if misleads(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = fmt::Write::write_fmt(&mut safe, format_args!("\\u{unit:04x}"));
+            }
+        } else {
+            safe.push(c);
+        }
+        safe
+    })
+}
+
 /// The longest beginning of `text` that has at most `bytes_max` bytes and ends with a whole character.
 pub(super) fn cut(text: &str, bytes_max: usize) -> &str {
     if text.len() <= bytes_max {

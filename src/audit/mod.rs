@@ -5,7 +5,7 @@
 //! sent, its completion when the answer has ended, and both carry the record's id. What can't be written is
 //! not forwarded. No query, header, body or token is ever in a line.
 //!
-//! Writing: [`Ledger`], [`Entry`]. Reading: [`Records`], [`verify`].
+//! Writing: [`Ledger`], [`Entry`]. Reading: [`Records`], [`Notes`], [`verify`].
 
 mod chain;
 mod entry;
@@ -21,6 +21,7 @@ mod note;
 mod pen;
 mod query;
 mod queue;
+mod reader;
 mod record;
 mod recovery;
 mod seat;
@@ -39,7 +40,9 @@ pub use folder::FileName;
 pub use folder::FolderNotUsable;
 pub use ledger::Ledger;
 pub use line::misleads;
+pub use note::Note;
 pub use note::NoteField;
+pub use note::Notes;
 pub use query::Filter;
 pub use query::Record;
 pub use query::Records;

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
-use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -12,10 +11,8 @@ use serde::Serialize;
 use crate::audit::Decision;
 use crate::audit::Outcome;
 use crate::audit::chain::Frame;
-use crate::audit::folder;
-use crate::audit::folder::FileName;
-use crate::audit::folder::Lines;
 use crate::audit::line;
+use crate::audit::reader::Reader;
 use crate::limits::LEDGER_OPEN_ROWS_MAX;
 use crate::model::Timestamp;
 
@@ -154,21 +151,7 @@ impl Record {
 
     /// As one line of JSON in which nothing misleads a terminal.
     pub fn to_json(&self) -> String {
-        let json = serde_json::to_string(self).unwrap_or_default();
-        if !json.contains(line::misleads) {
-            return json;
-        }
-        // such characters stand within strings only, where RFC 8259 §7 lets them be escaped
-        json.chars().fold(String::with_capacity(json.len()), |mut safe, c| {
-            if line::misleads(c) {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(safe, "\\u{unit:04x}");
-                }
-            } else {
-                safe.push(c);
-            }
-            safe
-        })
+        line::plain(serde_json::to_string(self).unwrap_or_default())
     }
 }
 
@@ -211,9 +194,14 @@ impl Filter {
 /// Reads a ledger from where it was left, as often as asked.
 #[derive(Debug)]
 pub struct Records {
-    folder: PathBuf,
+    reader: Reader,
+    known: Known,
+}
+
+/// What is known of requests so far.
+#[derive(Debug)]
+struct Known {
     filter: Filter,
-    at: Option<(FileName, u64)>,
     open: HashMap<String, Record>,
     damaged: u64,
 }
@@ -221,54 +209,28 @@ pub struct Records {
 impl Records {
     /// From the first file that may hold what is wanted.
     pub fn new(folder: &Path, filter: Filter) -> Self {
-        Self { folder: folder.to_owned(), filter, at: None, open: HashMap::new(), damaged: 0 }
+        let reader = Reader::new(folder, filter.since);
+        Self { reader, known: Known { filter, open: HashMap::new(), damaged: 0 } }
     }
 
     /// Gives `each` record that has been completed since the last call, in that order.
     pub fn read(&mut self, mut each: impl FnMut(Record)) -> io::Result<()> {
-        for name in self.files()? {
-            let from = self.at.as_ref().filter(|(at, _)| *at == name).map_or(0, |(_, offset)| *offset);
-            let mut lines = Lines::open(&self.folder, &name, from)?;
-            let mut end = from;
-            while let Some(line) = lines.next()? {
-                if !line.whole {
-                    break;
-                }
-                end = line.offset + u64::try_from(line.bytes.len()).unwrap_or(0) + 1;
-                self.take(line.bytes, &mut each);
-            }
-            self.at = Some((name, end));
-        }
-        Ok(())
+        let known = &mut self.known;
+        self.reader.read(|line| known.take(line, &mut each))
     }
 
     /// Those that are decided and not completed.
     pub fn open(&self) -> impl Iterator<Item = &Record> {
-        self.open.values()
+        self.known.open.values()
     }
 
     /// Lines that could not be understood.
     pub fn damaged(&self) -> u64 {
-        self.damaged
+        self.known.damaged
     }
+}
 
-    /// From where it was left, or from the day before `since`: a line may be in the file of the day after.
-    fn files(&self) -> io::Result<Vec<FileName>> {
-        let mut names = match folder::files(&self.folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            other => other?,
-        };
-        if let Some((at, _)) = &self.at {
-            names.retain(|name| name >= at);
-        } else if let Some(since) = self.filter.since {
-            // a file goes on past its day while the clock is behind it, so one older file is read as well
-            let day = since.day();
-            let first = names.iter().position(|name| name.day() >= day.as_str()).unwrap_or(names.len());
-            names.drain(..first.saturating_sub(1));
-        }
-        Ok(names)
-    }
-
+impl Known {
     fn take(&mut self, bytes: &[u8], each: &mut impl FnMut(Record)) {
         let Some(frame) = Frame::parse(bytes) else {
             self.damaged += 1;

@@ -42,7 +42,7 @@ pub struct Recovery {
     pub torn_file: Option<String>,
     /// Decisions of the last run whose completion is not known; each got an `unknown` line.
     pub unknown: u64,
-    /// What `valetkey audit verify` will name: the ledger was tampered with, or lost lines.
+    /// What verifying it will name: the ledger was tampered with, or lost lines.
     pub broken: Vec<String>,
 }
 

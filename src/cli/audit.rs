@@ -1,31 +1,24 @@
 //! `valetkey audit`: what agents did, as a table, as JSON, or as it happens; and whether the ledger is whole.
 //!
-//! Reads the files themselves, so that it works without a daemon. Never shows a character that could mislead
-//! a terminal.
+//! Never shows a character that could mislead a terminal.
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
-use std::path::PathBuf;
-use std::sync::mpsc;
-use std::thread;
 
 use jiff::tz::TimeZone;
 
 use crate::audit::Decision;
 use crate::audit::Filter;
-use crate::audit::PublicKey;
 use crate::audit::Record;
 use crate::audit::Records;
-use crate::audit::verify;
 use crate::cli::Exit;
 use crate::cli::Failure;
 use crate::cli::Output;
+use crate::cli::ledger::Place;
+use crate::cli::ledger::Rows;
+use crate::cli::ledger::Telling;
+use crate::cli::ledger::VerifyArgs;
 use crate::cli::since;
-use crate::cli::table::Table;
-use crate::limits::LEDGER_FOLLOW_POLL;
-use crate::limits::LEDGER_FOLLOW_ROWS;
-use crate::limits::LEDGER_ROWS_MAX;
 use crate::model::Clock;
 
 /// Show the records of requests, newest last; or check that the ledger is whole.
@@ -68,14 +61,7 @@ pub struct AuditArgs {
 #[derive(Debug, clap::Subcommand)]
 enum Check {
     /// Check every line's number, hash and signature; name the first that was changed, removed or inserted.
-    Verify {
-        /// One JSON object instead of words.
-        #[arg(long)]
-        json: bool,
-        /// A public key kept elsewhere, instead of the `ledger.pub` beside the ledger.
-        #[arg(long, value_name = "FILE")]
-        key: Option<PathBuf>,
-    },
+    Verify(VerifyArgs),
 }
 
 /// Lists, follows or verifies the ledger in `folder`.
@@ -88,146 +74,41 @@ pub fn run(
     clock: &dyn Clock,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    if let Some(Check::Verify { json, key }) = &args.check {
-        return check(folder, keys, key.as_deref(), *json, output);
+    let place = Place { folder, row: "record", verify: "valetkey audit verify", begin: "valetkey daemon" };
+    if let Some(Check::Verify(args)) = &args.check {
+        return place.check(keys, args, output);
     }
+    let telling = Telling { json: args.json || args.record.is_some(), follow: args.follow };
     let filter = Filter {
         since: args.since.as_deref().map(|text| since::parse(text, clock.now(), &TimeZone::system())).transpose()?,
         agent: args.agent,
         session: args.session,
         resource: args.resource,
-        record: args.record.clone(),
+        record: args.record,
         decision: args.decision,
         intercepted: args.all,
     };
-    let mut records = Records::new(folder, filter);
-    let mut table = Table::new(TimeZone::system(), output.width());
-    list(&mut records, &mut table, args.json || args.record.is_some(), args.follow, folder, output)?;
-    if args.follow {
-        follow(&mut records, &mut table, args.json, folder, output)?;
-    }
-    Ok(Exit::Done)
+    place.tell(&mut Records::new(folder, filter), telling, output)
 }
 
-fn list(
-    records: &mut Records,
-    table: &mut Table,
-    json: bool,
-    follow: bool,
-    folder: &Path,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let rows_max = if follow { LEDGER_FOLLOW_ROWS } else { LEDGER_ROWS_MAX };
-    let (mut rows, mut left_out) = (VecDeque::new(), 0_u64);
-    let read = records.read(|record| {
-        rows.push_back(record);
-        if rows.len() > rows_max {
-            rows.pop_front();
-            left_out += u64::from(!follow);
-        }
-    });
-    read.map_err(|error| unreadable(folder, &error))?;
-    let mut rows: Vec<Record> = rows.into();
-    if !follow {
-        rows.extend(records.open().cloned());
-    }
-    rows.sort_by_key(|record| record.seq);
-    if json {
-        rows.iter().for_each(|record| output.data(record.to_json()));
-    } else {
-        table.lines(&rows).for_each(|line| output.data(line));
-    }
-    if rows.is_empty() && !follow {
-        output.talk("no record matches");
-    }
-    if left_out > 0 {
-        output.talk(format_args!("{left_out} older records are not shown; `--since` narrows the list"));
-    }
-    if records.damaged() > 0 {
-        let damaged = records.damaged();
-        output.talk(format_args!("{damaged} lines could not be read; `valetkey audit verify` says more"));
-    }
-    Ok(())
-}
+impl Rows for Records {
+    type Row = Record;
 
-/// Until Ctrl-C or until nobody reads.
-fn follow(
-    records: &mut Records,
-    table: &mut Table,
-    json: bool,
-    folder: &Path,
-    output: &mut Output,
-) -> Result<(), Failure> {
-    let interrupted =
-        interrupted().map_err(|error| Failure::new(Exit::Refused, "can't follow the ledger").caused_by(&error))?;
-    while !output.reader_is_gone()
-        && interrupted.recv_timeout(LEDGER_FOLLOW_POLL) == Err(mpsc::RecvTimeoutError::Timeout)
-    {
-        let mut rows = Vec::new();
-        records.read(|record| rows.push(record)).map_err(|error| unreadable(folder, &error))?;
-        if json {
-            rows.iter().for_each(|record| output.data(record.to_json()));
-        } else {
-            table.lines(&rows).for_each(|line| output.data(line));
-        }
+    fn read(&mut self, each: &mut dyn FnMut(Record)) -> io::Result<()> {
+        Records::read(self, each)
     }
-    Ok(())
-}
 
-/// Says so once on Ctrl-C. The thread that listens ends with the process.
-fn interrupted() -> io::Result<mpsc::Receiver<()>> {
-    let (tell, told) = mpsc::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    thread::Builder::new().name("ctrl-c".to_owned()).spawn(move || {
-        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-            // nobody listens any more: then the command has ended by itself
-            let _ = tell.send(());
-        }
-    })?;
-    Ok(told)
-}
-
-fn check(folder: &Path, keys: &Path, key: Option<&Path>, json: bool, output: &mut Output) -> Result<Exit, Failure> {
-    let key = match key {
-        None => None,
-        Some(path) => Some(PublicKey::read(path).map_err(|error| {
-            Failure::new(Exit::Usage, format!("`{}` is not a ledger's public key", path.display())).caused_by(&error)
-        })?),
-    };
-    let report = verify(folder, key, keys).map_err(|error| unreadable(folder, &error))?;
-    let whole = report.fault.is_none();
-    if json {
-        let fault = report.fault.as_ref().map(|fault| {
-            serde_json::json!({
-                "file": fault.file, "line": fault.line, "tampering": fault.tampering.as_str(), "detail": fault.detail,
-            })
-        });
-        output.data(serde_json::json!({
-            "whole": whole, "lines": report.lines, "files": report.files, "days": report.days,
-            "signatures": report.signatures, "seq": report.head.seq(), "head": report.head.hash(), "fault": fault,
-            "told": report.told,
-        }));
-    } else {
-        let (lines, days, signatures) = (report.lines, report.days, report.signatures);
-        let what = if whole { "whole" } else { "whole up to the fault" };
-        let counted = |number: u64, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
-        let (lines, days, signatures) =
-            (counted(lines, "line"), counted(days, "day"), counted(signatures, "signature"));
-        output.data(format_args!("{what}: {lines}, {days}, {signatures}"));
-        output.data(format_args!("head: {} sha256:{}", report.head.seq(), report.head.hash()));
-        report.told.iter().for_each(|told| output.data(format_args!("found at a start: {told}")));
+    fn with_open(&self, mut rows: Vec<Record>) -> Vec<Record> {
+        rows.extend(self.open().cloned());
+        rows.sort_by_key(|record| record.seq);
+        rows
     }
-    let Some(fault) = report.fault else { return Ok(Exit::Done) };
-    let word = fault.tampering.as_str();
-    let hint = format!("keep a copy of `{}` as it is now; valetkey goes on and mends nothing", folder.display());
-    Err(Failure::new(Exit::Refused, format!("the ledger is not whole ({word}): {fault}")).hint(hint))
-}
 
-fn unreadable(folder: &Path, error: &io::Error) -> Failure {
-    let exit = if error.kind() == io::ErrorKind::PermissionDenied { Exit::NotPermitted } else { Exit::Refused };
-    let failure = Failure::new(exit, format!("can't read the ledger in `{}`", folder.display())).caused_by(error);
-    match error.kind() {
-        io::ErrorKind::NotFound => failure.hint("there is none before the first start: `valetkey daemon`"),
-        _ => failure,
+    fn json(record: &Record) -> String {
+        record.to_json()
+    }
+
+    fn damaged(&self) -> u64 {
+        Records::damaged(self)
     }
 }

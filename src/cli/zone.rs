@@ -1,4 +1,4 @@
-//! `valetkey zone`: a zone that runs alone, for a team, and the keys of its zones.
+//! `valetkey zone`: a zone that runs alone, for a team, the keys of its zones, and what it did.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +18,8 @@ use crate::cli::Failure;
 use crate::cli::LogFormat;
 use crate::cli::Output;
 use crate::cli::Surroundings;
+use crate::cli::zone_events;
+use crate::cli::zone_events::EventsArgs;
 use crate::daemon::ZoneEvents;
 use crate::http::Client;
 use crate::http::Dial;
@@ -38,7 +40,7 @@ use crate::zone::Settings;
 use crate::zone::TrustedProxies;
 use crate::zone::Zone;
 
-/// Run a zone alone, and look after its keys.
+/// Run a zone alone, look after its keys, and see what it did.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ZoneArgs {
     #[command(subcommand)]
@@ -49,6 +51,7 @@ pub(in crate::cli) struct ZoneArgs {
 enum ZoneCommand {
     Serve(ServeArgs),
     RotateKey(RotateArgs),
+    Events(EventsArgs),
 }
 
 /// Serve a zone, with its endpoints and its management API, and the zones that are made there, until SIGTERM.
@@ -142,15 +145,17 @@ impl DatabaseArgs {
 }
 
 pub(in crate::cli) fn run(args: ZoneArgs, surroundings: &Surroundings, output: &mut Output) -> Result<Exit, Failure> {
-    match &args.command {
-        ZoneCommand::Serve(args) => crate::daemon::start_log(args.log_format, &surroundings.environment),
-        ZoneCommand::RotateKey(_) => {}
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(Exit::Refused, "no threads to run on").caused_by(&error))?;
+    let runtime = || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        runtime.map_err(|error| Failure::new(Exit::Refused, "no threads to run on").caused_by(&error))
+    };
     match args.command {
-        ZoneCommand::Serve(args) => runtime.block_on(serve(args, surroundings, output)),
-        ZoneCommand::RotateKey(args) => runtime.block_on(rotate(args, surroundings, output)),
+        ZoneCommand::Serve(args) => {
+            crate::daemon::start_log(args.log_format, &surroundings.environment);
+            runtime()?.block_on(serve(args, surroundings, output))
+        }
+        ZoneCommand::RotateKey(args) => runtime()?.block_on(rotate(args, surroundings, output)),
+        ZoneCommand::Events(args) => zone_events::run(args, surroundings, output),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::credential::Persist;
 use crate::credential::Secrets;
 use crate::credential::ZoneClient;
 use crate::daemon::listeners::Listeners;
+use crate::daemon::zone_events::EMBEDDED_EVENTS;
 use crate::daemon::zone_events::ZoneEvents;
 use crate::http::Client;
 use crate::model::Clock;
@@ -65,7 +66,7 @@ pub(super) async fn open_zone(
 ) -> Result<Option<zone::Zone>, Failure> {
     let config::Zone::Embedded { .. } = config.zone else { return Ok(None) };
     let paths = &surroundings.paths;
-    let events = ZoneEvents::open(paths.zone_audit_folder().join("embedded"), paths.ca_folder(), clock)?;
+    let events = ZoneEvents::open(paths.zone_audit_folder().join(EMBEDDED_EVENTS), paths.ca_folder(), clock)?;
     let settings = zone::Settings {
         sealing_key: surroundings.paths.zone_database().with_extension("seal"),
         database: zone::Database::Sqlite(surroundings.paths.zone_database()),

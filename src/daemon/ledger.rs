@@ -1,4 +1,4 @@
-//! The ledger, opened as configured, and what its last run left behind.
+//! The ledger, opened as configured, and what the last run of any ledger left behind.
 
 use std::sync::Arc;
 
@@ -30,20 +30,20 @@ pub(super) fn open_ledger(
     };
     let (ledger, recovery) = Ledger::open(settings, Arc::clone(clock))
         .map_err(|error| Failure::new(Exit::Refused, "the ledger can't be opened").caused_by(&error))?;
-    tell(&recovery);
+    tell(&recovery, "the ledger", "valetkey audit verify");
     Ok(ledger)
 }
 
-/// What the last run left behind: nothing, after an orderly stop.
-fn tell(recovery: &audit::Recovery) {
+/// What the last run left behind in `ledger`: nothing, after an orderly stop. `verify` is the command that says more.
+pub(super) fn tell(recovery: &audit::Recovery, ledger: &str, verify: &str) {
     let audit::Recovery { new: _, torn_bytes, torn_file, unknown, broken } = recovery;
     if let Some(file) = torn_file {
-        tracing::warn!(torn_bytes, file, "the ledger's last line was torn: cut off and kept beside it");
+        tracing::warn!(torn_bytes, file, "{ledger}: its last line was torn: cut off and kept beside it");
     }
     if *unknown > 0 {
-        tracing::warn!(unknown, "requests of the last run ended in a way that is not known: marked so");
+        tracing::warn!(unknown, "{ledger}: requests of the last run ended in a way that is not known: marked so");
     }
     for broken in broken {
-        tracing::error!(broken, "the ledger is broken: see `valetkey audit verify`");
+        tracing::error!(broken, "{ledger} is broken: see `{verify}`");
     }
 }

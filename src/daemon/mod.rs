@@ -40,6 +40,7 @@ use crate::os::systemd;
 use crate::proxy::Crew;
 
 pub(crate) use self::log::start as start_log;
+pub(crate) use self::zone_events::EMBEDDED_EVENTS;
 pub(crate) use self::zone_events::ZoneEvents;
 
 /// Runs the daemon until it is told to stop.

@@ -9,10 +9,14 @@ use crate::audit::Ledger;
 use crate::audit::NoteField;
 use crate::cli::Exit;
 use crate::cli::Failure;
+use crate::daemon::ledger;
 use crate::model::Clock;
 use crate::zone::Event;
 use crate::zone::Events;
 use crate::zone::Field;
+
+/// What the folder of the daemon's own zone is called, among those of the zones of this user.
+pub(crate) const EMBEDDED_EVENTS: &str = "embedded";
 
 /// Events on their way into a ledger.
 pub(crate) struct ZoneEvents(Arc<Ledger>);
@@ -23,10 +27,12 @@ impl ZoneEvents {
     /// # Errors
     /// When it can't be written.
     pub(crate) fn open(folder: PathBuf, key_folder: PathBuf, clock: &Arc<dyn Clock>) -> Result<Self, Failure> {
+        let verify = format!("valetkey zone events verify --audit {}", folder.display());
         let opened = Ledger::open(audit::Settings::new(folder, key_folder), Arc::clone(clock));
-        let (ledger, _) = opened.map_err(|error| {
+        let (ledger, recovery) = opened.map_err(|error| {
             Failure::new(Exit::Refused, "the ledger of the zone's events can't be opened").caused_by(&error)
         })?;
+        ledger::tell(&recovery, "the ledger of the zone's events", &verify);
         Ok(Self(ledger))
     }
 }

@@ -90,9 +90,11 @@ impl Proxy {
 
 /// On a session's own port there is no secret, so that the kernel is asked whose socket it is.
 async fn is_welcome(stream: &TcpStream, entrance: &Entrance) -> bool {
-    let (Entrance::Session(_), Ok(local), Ok(remote)) = (entrance, stream.local_addr(), stream.peer_addr()) else {
-        return matches!(entrance, Entrance::Shared);
-    };
+    match entrance {
+        Entrance::Shared => return true,
+        Entrance::Session(_) => {}
+    }
+    let (Ok(local), Ok(remote)) = (stream.local_addr(), stream.peer_addr()) else { return false };
     let asked = tokio::task::spawn_blocking(move || os::peer_of(local, remote));
     match asked.await {
         Ok(Some(peer)) => os::is_ours(peer.uid),

@@ -1,5 +1,5 @@
 //! What an auditor of the zone wants to know: tokens issued and denied, what the shadow policies would have said, and
-//! which policies were bound. Told to whoever keeps them; the zone itself keeps none.
+//! which policies were bound or renewed. Told to whoever keeps them; the zone itself keeps none.
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
@@ -43,5 +43,7 @@ pub(in crate::zone) const CREDENTIALS_ISSUE: &str = "credentials:issue";
 pub(in crate::zone) const CREDENTIALS_DENY: &str = "credentials:deny";
 /// The shadow policies were asked, and nothing came of it.
 pub(in crate::zone) const POLICIES_SHADOW: &str = "policies:shadow";
+/// A zone got the policies of a newer release.
+pub(in crate::zone) const POLICIES_RENEW: &str = "policies:renew";
 /// A version of a policy set was bound, or its shadow was lifted.
 pub(in crate::zone) const POLICIES_BIND: &str = "policies:bind";

@@ -3,9 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::Serialize;
-
 use crate::jose::Algorithm;
 use crate::jose::NotSigned;
 use crate::jose::Refused;
@@ -17,7 +14,11 @@ use crate::model::Secret;
 use crate::model::SessionId;
 use crate::model::Timestamp;
 use crate::zone::access::Library;
-use crate::zone::access::SubjectClaims;
+use crate::zone::claims::Actor;
+use crate::zone::claims::Claims;
+use crate::zone::claims::Confirmation;
+use crate::zone::claims::Session;
+use crate::zone::claims::USER;
 use crate::zone::client_documents::ClientDocuments;
 use crate::zone::events::CREDENTIALS_ISSUE;
 use crate::zone::events::Event;
@@ -25,12 +26,12 @@ use crate::zone::events::Field;
 use crate::zone::foreign_issuers::ForeignIssuers;
 use crate::zone::foreign_keys::ForeignKeys;
 use crate::zone::id::SignInId;
-use crate::zone::id::UserId;
 use crate::zone::id::ZoneId;
 use crate::zone::id::token_id;
 use crate::zone::keyring::Keyring;
 use crate::zone::keyring::KeyringFailed;
 use crate::zone::names;
+use crate::zone::own_client::own_client;
 use crate::zone::people::People;
 use crate::zone::rules::Rules;
 use crate::zone::store::Application;
@@ -39,7 +40,6 @@ use crate::zone::store::Resource;
 use crate::zone::store::Store;
 use crate::zone::store::StoreFailed;
 use crate::zone::store::User;
-use crate::zone::zone::own_client;
 
 /// Everything that an endpoint needs.
 pub(in crate::zone) struct Issuer {
@@ -96,58 +96,6 @@ pub(in crate::zone) struct Wanted<'a> {
 pub(in crate::zone) struct Shown {
     pub(in crate::zone) at: Timestamp,
     pub(in crate::zone) second_factor_at: Option<Timestamp>,
-}
-
-/// A token of this zone, read back.
-#[derive(Clone, Debug, Deserialize)]
-pub(in crate::zone) struct Session {
-    sub: String,
-    #[serde(default)]
-    sid: String,
-    sub_profile: String,
-    act: Option<serde_json::Value>,
-    pub(in crate::zone) aud: String,
-    pub(in crate::zone) client_id: String,
-    pub(in crate::zone) scope: Option<String>,
-    pub(in crate::zone) jti: String,
-    pub(in crate::zone) iat: i64,
-    pub(in crate::zone) exp: i64,
-    pub(in crate::zone) auth_time: Option<i64>,
-    pub(in crate::zone) mfa_time: Option<i64>,
-    pub(in crate::zone) preferred_username: Option<String>,
-    cnf: Option<Confirmation<String>>,
-}
-
-impl Session {
-    /// Who is signed in; none when the token is not about a user.
-    pub(in crate::zone) fn user(&self) -> Option<UserId> {
-        (self.sub_profile == USER).then(|| UserId::known(self.sub.clone()))
-    }
-
-    /// Whom it is about, of whatever kind.
-    pub(in crate::zone) fn subject(&self) -> &str {
-        &self.sub
-    }
-
-    /// Which sign-in it belongs to.
-    pub(in crate::zone) fn sign_in(&self) -> SignInId {
-        SignInId::known(self.sid.clone())
-    }
-
-    /// The actor before the one that presents it.
-    pub(in crate::zone) fn actor(&self) -> Option<&serde_json::Value> {
-        self.act.as_ref()
-    }
-
-    /// What access policies see of it.
-    pub(in crate::zone) fn for_policies(&self) -> SubjectClaims<'_> {
-        SubjectClaims { client_id: &self.client_id, scope: self.scope.as_deref(), session: &self.sid }
-    }
-
-    /// The thumbprint of the key without which it is of no use.
-    pub(in crate::zone) fn key(&self) -> Option<&str> {
-        self.cnf.as_ref().map(|confirmation| confirmation.jkt.as_str())
-    }
 }
 
 impl Issuer {
@@ -303,6 +251,7 @@ impl Issuer {
                 ("application_name", Field::Text(&client.name)),
                 ("client_id", Field::Text(&client.client_id)),
                 ("subject", Field::Text(claims.sub)),
+                ("subject_name", Field::Text(claims.preferred_username.unwrap_or(""))),
                 ("subject_profile", Field::Text(claims.sub_profile)),
                 ("resource", Field::Text(claims.aud)),
                 ("scopes", Field::Text(claims.scope.as_deref().unwrap_or(""))),
@@ -326,57 +275,9 @@ impl Issuer {
     }
 }
 
-/// RFC 9068 §2.2, and what makes a token readable to people: `preferred_username`, `client_name`, `act.name`.
-///
-/// `client_id` is the credential that was shown, which an application has several of and changes; `keycard_app_id` is
-/// the application itself, under the name by which the guards of protected APIs look for it.
-#[derive(Serialize)]
-struct Claims<'a> {
-    iss: &'a str,
-    sub: &'a str,
-    sub_profile: &'a str,
-    aud: &'a str,
-    client_id: &'a str,
-    client_name: &'a str,
-    keycard_app_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    preferred_username: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sid: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    act: Option<Actor<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cnf: Option<Confirmation<&'a str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    auth_time: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mfa_time: Option<i64>,
-    iat: i64,
-    exp: i64,
-    jti: String,
-}
-
-/// The key that a token is bound to (RFC 9449 §6.1).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Confirmation<T> {
-    jkt: T,
-}
-
-/// Who acts (RFC 8693 §4.1), and through whom before.
-#[derive(Serialize)]
-struct Actor<'a> {
-    sub: &'a str,
-    name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    act: Option<&'a serde_json::Value>,
-}
-
 /// A session as its token names it: the one the client asked for, else the subject's own.
 pub(in crate::zone) fn session_or<'a>(asked: Option<&'a SessionId>, own: &'a str) -> &'a str {
     asked.map_or(own, SessionId::as_str)
 }
 
 const ACCESS_TOKEN: &str = "at+jwt";
-const USER: &str = "user";

@@ -13,8 +13,11 @@ mod address;
 mod api_token;
 mod bundle;
 mod canonical;
+mod catalog;
+mod claims;
 mod client_documents;
 mod client_name;
+mod error;
 mod events;
 mod foreign_issuers;
 mod foreign_keys;
@@ -27,10 +30,12 @@ mod management;
 mod names;
 mod oauth;
 mod opaque;
+mod own_client;
 mod pages;
 mod peer;
 mod people;
 mod private_file;
+mod renewal;
 mod rotation;
 mod rules;
 mod seal;
@@ -41,11 +46,16 @@ mod tokens;
 #[allow(clippy::module_inception, reason = "the folder's noun has a file of its own")]
 mod zone;
 
+pub use self::error::Error;
 pub use self::events::Event;
 pub use self::events::Events;
 pub use self::events::Field;
 pub use self::events::NoEvents;
 pub use self::keyring::KeyringFailed;
+pub use self::own_client::OWN_CLIENT;
+pub use self::own_client::OWN_REDIRECT;
+pub use self::own_client::code_for_owner;
+pub use self::own_client::sign_in_link;
 pub use self::peer::NoNetwork;
 pub use self::peer::TrustedProxies;
 pub use self::rotation::rotate_key;
@@ -61,14 +71,9 @@ pub use self::tokens::NewToken;
 pub use self::tokens::TokenFailed;
 pub use self::tokens::TokenStatus;
 pub use self::zone::DeclaredResource;
-pub use self::zone::Error;
-pub use self::zone::OWN_CLIENT;
-pub use self::zone::OWN_REDIRECT;
 pub use self::zone::Settings;
 pub use self::zone::SignIn;
 pub use self::zone::Zone;
-pub use self::zone::code_for_owner;
-pub use self::zone::sign_in_link;
 
 #[cfg(test)]
 #[allow(clippy::duplicate_mod, reason = "every test runs on both databases")]

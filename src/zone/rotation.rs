@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::model::Timestamp;
+use crate::zone::error::Error;
 use crate::zone::id::ZoneId;
 use crate::zone::keyring::Keyring;
 use crate::zone::seal::Seal;
 use crate::zone::seal::SealFailed;
 use crate::zone::store::Database;
 use crate::zone::store::Store;
-use crate::zone::zone::Error;
 
 /// Makes a zone of the database sign with a new key; its id. Without a name it is the home zone.
 ///

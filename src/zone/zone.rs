@@ -1,8 +1,6 @@
 //! The zone as the daemon holds it: opened, asked for a router, signed in to.
 
 use std::fmt;
-use std::io;
-use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,38 +15,30 @@ use crate::model::Clock;
 use crate::model::ResourceId;
 use crate::model::Scopes;
 use crate::model::Secret;
-use crate::model::Timestamp;
 use crate::model::UserName;
+use crate::zone::access::MANAGED;
+use crate::zone::error::Error;
 use crate::zone::front::Front;
 use crate::zone::front::Zones;
-use crate::zone::id::ApplicationId;
 use crate::zone::issuer::Issuer;
 use crate::zone::keyring::Keyring;
-use crate::zone::keyring::KeyringFailed;
 use crate::zone::management;
 use crate::zone::names;
 use crate::zone::names::Names;
 use crate::zone::oauth;
 use crate::zone::opaque;
+use crate::zone::own_client::own_client;
 use crate::zone::pages::WELCOME;
 use crate::zone::peer::TrustedProxies;
 use crate::zone::people::People;
 use crate::zone::people::Ticket;
 use crate::zone::private_file;
+use crate::zone::renewal;
 use crate::zone::rules::Rules;
 use crate::zone::seal::Seal;
-use crate::zone::seal::SealFailed;
-use crate::zone::store::Allowed;
-use crate::zone::store::Authentication;
-use crate::zone::store::Code;
-use crate::zone::store::Consent;
 use crate::zone::store::Database;
-use crate::zone::store::Granted;
 use crate::zone::store::Kind;
-use crate::zone::store::Origin;
-use crate::zone::store::RegisteredClient;
 use crate::zone::store::Store;
-use crate::zone::store::StoreFailed;
 use crate::zone::store::User;
 use crate::zone::tokens::ApiTokens;
 
@@ -106,65 +96,6 @@ pub struct SignIn {
     pub registration_token: Secret,
 }
 
-/// Why the zone did not open or did not take a declaration.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The issuer is not `http(s)://host[:port]`.
-    #[error("`{0}` is no issuer: it is a URL of scheme, host and port, without path, query and fragment")]
-    Issuer(String),
-    /// The database file can't be made or is open to others.
-    #[error("can't use the zone's database `{}`", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The sealing key can't be made or read.
-    #[error(transparent)]
-    Seal(#[from] SealFailed),
-    /// The signing key can't be made, read or kept.
-    #[error(transparent)]
-    Key(#[from] KeyringFailed),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreFailed),
-    /// A token that lives so long or so short.
-    #[error("a token for `{0}` must live between a minute and a day")]
-    Lifetime(ResourceId),
-    /// Too short or too long.
-    #[error("a password has between 10 and 256 characters")]
-    Password,
-    /// No such zone in this database.
-    #[error("there is no zone `{0}`")]
-    NoZone(String),
-    /// There is no such person, or no zone yet.
-    #[error("there is no `{0}` in this zone")]
-    Nobody(String),
-    /// A token for the issuer itself is a user's session; no resource may take that audience.
-    #[error("`{0}` is the zone's own address and can't be a resource")]
-    OwnAddress(ResourceId),
-}
-
-impl Error {
-    /// What to do about it, where there is something.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Issuer(_) => Some("write it like http://127.0.0.1:7980"),
-            Self::File { .. } => Some("make it a file of your own: chmod 600, in a folder that you may write"),
-            Self::Seal(failed) => failed.hint(),
-            Self::Key(failed) => failed.hint(),
-            Self::Store(StoreFailed::Migration(_)) => Some("a newer valetkey may have written this database"),
-            Self::Store(StoreFailed::Unavailable(_)) => Some("is the database running, and is its address right?"),
-            Self::Store(StoreFailed::Query(_) | StoreFailed::Conflict(_) | StoreFailed::Damaged(_)) => {
-                Some("if the file is damaged, move it away: agents are registered again by themselves")
-            }
-            Self::Lifetime(_) | Self::Password | Self::Nobody(_) | Self::NoZone(_) => None,
-            Self::OwnAddress(_) => Some("give the resource another identifier"),
-        }
-    }
-}
-
 impl Zone {
     /// Opens the zone, and makes it on first start: tables, signing key, the owner, the declared resources.
     pub async fn open(settings: Settings) -> Result<Self, Error> {
@@ -182,6 +113,7 @@ impl Zone {
         let seal = Arc::new(Seal::open(&sealing_key)?);
         let store = Store::open(&database, now).await?;
         store.prune(now).await?;
+        renewal::renew_policies(&store, &MANAGED, &*rules.events, now).await?;
         let earlier = sealing_key.with_extension("key");
         let people = People::new(Arc::clone(&seal));
         let keyring = Keyring::open(seal, Some(&earlier), &store, now).await?;
@@ -313,59 +245,6 @@ impl Zone {
     }
 }
 
-/// A link by which the owner of this machine signs in to the zone whose database it is, as `user`; good once, and not
-/// for long. Whoever may read the zone's keys may be anybody there, and needs no password.
-pub async fn sign_in_link(
-    database: &Database,
-    sealing_key: &Path,
-    issuer: &str,
-    user: &str,
-    now: Timestamp,
-) -> Result<Secret, Error> {
-    let store = Store::open(database, now).await?;
-    let found = store.user_named(user).await;
-    store.close().await;
-    let found = found?.ok_or_else(|| Error::Nobody(user.to_owned()))?;
-    let seal = Seal::open(sealing_key)?;
-    let ticket = Ticket::for_link(&seal, &found, now).ok_or_else(|| Error::Nobody(user.to_owned()))?;
-    let ticket = ticket.expose_str().unwrap_or_default();
-    Ok(Secret::new(format!("{issuer}/sign-in/link?ticket={ticket}")))
-}
-
-/// A code by which the owner of this machine signs in on the command line to the zone whose database it is. Whoever may
-/// write the database may be anybody there, and needs neither a password nor a page.
-pub async fn code_for_owner(database: &Database, user: &str, challenge: &str, now: Timestamp) -> Result<Secret, Error> {
-    let store = Store::open(database, now).await?;
-    let code = add_code_for(&store, user, challenge, now).await;
-    store.close().await;
-    code
-}
-
-async fn add_code_for(store: &Store, user: &str, challenge: &str, now: Timestamp) -> Result<Secret, Error> {
-    let user = store.user_named(user).await?.ok_or_else(|| Error::Nobody(user.to_owned()))?;
-    let client = ApplicationId::known(OWN_CLIENT.to_owned());
-    let scopes = Scopes::collect(OWN_SCOPES).unwrap_or_default();
-    store.consent(&user.id, &client, Granted::SignIn, &scopes, now).await?;
-    let (word, hash) = opaque::generate("vka_");
-    let code = Code {
-        allowed: Allowed {
-            user: user.id,
-            client,
-            browser: None,
-            resources: Vec::new(),
-            scopes,
-            key: None,
-            authenticated_at: now,
-            second_factor_at: None,
-        },
-        redirect_uri: OWN_REDIRECT.to_owned(),
-        challenge: challenge.to_owned(),
-        nonce: None,
-    };
-    store.add_code(&hash, &code, now).await?;
-    Ok(word)
-}
-
 impl fmt::Debug for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Zone").field("issuer", &self.issuer.url()).finish_non_exhaustive()
@@ -377,33 +256,6 @@ fn is_issuer(url: &str) -> bool {
     let parsed: Result<hyper::http::uri::Authority, _> = authority.parse();
     parsed.is_ok_and(|parsed| parsed.as_str() == authority && !authority.contains('@'))
 }
-
-/// The client of the command line: public, on any port of this machine.
-pub(in crate::zone) fn own_client() -> RegisteredClient {
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    RegisteredClient {
-        id: ApplicationId::known(OWN_CLIENT.to_owned()),
-        client_id: OWN_CLIENT.to_owned(),
-        origin: Origin::Builtin,
-        name: "valetkey on the command line".to_owned(),
-        authentication: Authentication::None,
-        jwks: None,
-        jwks_uri: None,
-        redirect_uris: words(&[OWN_REDIRECT, "http://[::1]/callback", "http://localhost/callback"]),
-        post_logout_redirect_uris: Vec::new(),
-        grant_types: Some(words(&oauth::OWN_CLIENT_GRANTS)),
-        consent: Consent::Required,
-    }
-}
-
-/// The client id of the command line at every zone of ours.
-pub const OWN_CLIENT: &str = "valetkey-cli";
-
-/// Its redirect address, where no browser is led anywhere.
-pub const OWN_REDIRECT: &str = "http://127.0.0.1/callback";
-
-/// What the command line asks for.
-const OWN_SCOPES: [&str; 3] = ["openid", "profile", "email"];
 
 /// The name of the daemon's own client. Its kind keeps it apart from an agent of the same name.
 const DAEMON: &str = "valetkey";

@@ -33,4 +33,5 @@ mod signing_in;
 mod tidy;
 mod world;
 mod zone_alone;
+mod zone_events;
 mod zone_oauth;

@@ -107,7 +107,7 @@ impl Stage {
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
         let facts = json!({
             "issuer": issuer, "backstage": backstage, "token": text(&token), "user": ADA, "code": text(&code),
-            "verifier": VERIFIER, "client": zone::OWN_CLIENT, "redirect": zone::OWN_REDIRECT,
+            "verifier": VERIFIER, "challenge": challenge, "password": PASSWORD, "client": zone::OWN_CLIENT, "redirect": zone::OWN_REDIRECT,
             "folder": folder.path(),
         });
         Self { issuer, facts, folder, tasks }
@@ -167,6 +167,8 @@ on_both! {
     a_guarded_api_takes_the_zones_tokens_and_no_others: "protected.py";
     /// keycardai-api: every collection.
     the_management_sdk_reads_and_writes_every_collection: "management.py";
+    /// keycardai-api: every model that its operations return, every field of the right type.
+    the_management_sdk_gets_every_model_whole: "models.py";
     /// joserfc, authlib and keycardai's verifier, before and after the keys changed.
     libraries_verify_tokens_across_a_key_rotation: "rotation.py";
 }

@@ -96,6 +96,7 @@ const EXPOSE: &[&str] = &[
     "zone/oauth/introspection.rs",
     "zone/oauth/registration.rs",
     "zone/opaque.rs",
+    "zone/own_client.rs",
     "zone/pages/account.rs",
     "zone/pages/authorize.rs",
     "zone/pages/browser.rs",

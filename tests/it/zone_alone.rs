@@ -25,35 +25,80 @@ use tempfile::TempDir;
 use crate::world::tool;
 
 /// A running `valetkey zone serve`, ended with the test.
-struct Alone {
-    home: TempDir,
-    database: String,
-    child: Child,
-    address: String,
+pub(crate) struct Alone {
+    pub(crate) home: TempDir,
+    pub(crate) database: String,
+    pub(crate) child: Child,
+    pub(crate) address: String,
     /// What it said before it served.
-    said: Vec<String>,
+    pub(crate) said: Vec<String>,
 }
 
 impl Alone {
-    fn start(database: &str) -> Self {
+    pub(crate) fn start(database: &str) -> Self {
         Self::start_with(database, &[])
     }
 
-    fn start_with(database: &str, flags: &[&str]) -> Self {
+    pub(crate) fn start_with(database: &str, flags: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let database = database.replace("{home}", home.path().to_str().unwrap());
         let (child, address, said) = spawn(home.path(), &database, flags);
         Self { home, database, child, address, said }
     }
 
-    fn valetkey(&self, arguments: &[&str]) -> String {
+    pub(crate) fn valetkey(&self, arguments: &[&str]) -> String {
         let output = command(self.home.path(), &self.database).args(arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    fn ask(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> (u16, String, Value) {
+    pub(crate) fn ask(&self, token: &str, method: &str, path: &str, body: Option<Value>) -> (u16, String, Value) {
         ask(&self.address, &self.address, token, method, path, body)
+    }
+
+    /// A token request; status and answer.
+    pub(crate) fn token(&self, form: &[(&str, &str)]) -> (u16, Value) {
+        let fields = form.iter().fold(valetkey::http::Form::new(), |form, (name, value)| form.field(name, value));
+        let body = String::from_utf8(fields.into_bytes().to_vec()).unwrap();
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        write!(
+            stream,
+            "POST /oauth/2/token HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    /// An application that may have tokens for `api` in its own name: the form by which it asks for one.
+    pub(crate) fn batch(&self, admin: &str, name: &str, api: &str) -> Vec<(&'static str, String)> {
+        let made = |path: &str, body: Value| {
+            let (status, _, made) = self.ask(admin, "POST", path, Some(body));
+            assert_eq!(status, 200, "{path}: {made}");
+            made
+        };
+        let zone = self.ask(admin, "GET", "/zones", None).2["items"][0]["id"].as_str().unwrap().to_owned();
+        let identifier = format!("https://{name}.example");
+        let app = made(&format!("/zones/{zone}/applications"), json!({"name": name, "identifier": identifier}));
+        let app = app["id"].as_str().unwrap();
+        let body = json!({"name": "API", "identifier": api, "scopes": ["read"]});
+        let resource = made(&format!("/zones/{zone}/resources"), body);
+        let needs = format!("/zones/{zone}/applications/{app}/dependencies/{}", resource["id"].as_str().unwrap());
+        assert_eq!(self.ask(admin, "PUT", &needs, None).0, 204);
+        let body = json!({"type": "password", "application_id": app});
+        let secret = made(&format!("/zones/{zone}/application-credentials"), body);
+        vec![
+            ("grant_type", "client_credentials".to_owned()),
+            ("client_id", secret["identifier"].as_str().unwrap().to_owned()),
+            ("client_secret", secret["password"].as_str().unwrap().to_owned()),
+            ("resource", api.to_owned()),
+        ]
     }
 }
 
@@ -64,13 +109,13 @@ impl Drop for Alone {
     }
 }
 
-fn command(home: &Path, database: &str) -> Command {
+pub(crate) fn command(home: &Path, database: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_valetkey"));
     command.env_clear().env("HOME", home).env("VALETKEY_HOME", home).env("VALETKEY_ZONE_DATABASE", database);
     command
 }
 
-fn spawn(home: &Path, database: &str, flags: &[&str]) -> (Child, String, Vec<String>) {
+pub(crate) fn spawn(home: &Path, database: &str, flags: &[&str]) -> (Child, String, Vec<String>) {
     let mut child = command(home, database)
         .args(["zone", "serve", "--listen", "127.0.0.1:0", "--owner", "ada"])
         .args(flags)

@@ -15,6 +15,8 @@ pub(in crate::zone) use self::compiled::Compiled;
 pub(in crate::zone) use self::library::Library;
 pub(in crate::zone) use self::managed::MANAGED;
 pub(in crate::zone) use self::managed::MANAGED_SET;
+pub(in crate::zone) use self::managed::ManagedPolicy;
+pub(in crate::zone) use self::managed::ManagedSet;
 pub(in crate::zone) use self::schemas::DEFAULT_SCHEMA;
 pub(in crate::zone) use self::schemas::SCHEMAS;
 pub(in crate::zone) use self::schemas::SchemaVersion;

@@ -21,7 +21,8 @@ fn by_default(request: &AccessRequest<'_>) -> AccessDecision {
 }
 
 static COMPILED: LazyLock<Compiled> = LazyLock::new(|| {
-    let texts: Vec<_> = MANAGED.iter().map(|managed| (managed.name, managed.read().unwrap().canonical.text)).collect();
+    let texts: Vec<_> =
+        MANAGED.policies.iter().map(|managed| (managed.name, managed.read().unwrap().canonical.text)).collect();
     Compiled::new(texts.iter().map(|(name, text)| (*name, text.as_str()))).unwrap()
 });
 

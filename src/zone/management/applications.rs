@@ -179,7 +179,7 @@ struct Oauth2Update {
     ("sort" = Option<String>, Query, description = "`created_at`, `updated_at`, `name` or `identifier`"),
 ), responses((status = 200, body = Page<Application>), Refusals))]
 async fn list(place: InZone, query: Query) -> Result<Json<Page<Application>>, Refused> {
-    let (conditions, window) = query.named(place.rows())?;
+    let (conditions, window) = query.named(place.rows(), &[])?;
     let listed = place.store.list::<Row>(COLUMNS, "applications t", conditions, &window).await?;
     Ok(Json(Page::of(listed, |row| row.show(&place.organization))))
 }
@@ -318,9 +318,13 @@ impl Consent {
 
 impl Query {
     /// The filters, searches and orders of things that have id, slug, identifier and name.
-    pub(super) fn named(&self, rows: Conditions) -> Result<(Conditions, crate::zone::store::Window), Refused> {
+    pub(super) fn named(
+        &self,
+        rows: Conditions,
+        expandable: &[&str],
+    ) -> Result<(Conditions, crate::zone::store::Window), Refused> {
         self.knows(&["id", "identifier", "slug", "type", "owner_type", "traits"], &["name", "identifier"])?;
-        self.expands_only(&["application", "provider", "credential_provider"])?;
+        self.expands_only(expandable)?;
         let conditions = rows
             .one_of("t.id", &self.filter("id"))
             .one_of("t.identifier", &self.filter("identifier"))

@@ -2,6 +2,9 @@
 //! (RFC 8785) of a statement about it. Made when the version is, and again when the key that signed it is retired, so
 //! that the JWKS always has the key.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -24,6 +27,29 @@ pub(super) struct Attestation {
     protected: String,
     /// base64url of the signature over `protected`, a dot and `payload`.
     signature: String,
+    #[serde(flatten)]
+    statement: Decoded,
+}
+
+/// The statement once more, for clients that read it without looking into the payload. Not signed: whoever verifies the
+/// signature reads the payload, and passes over members that are not of a JWS (RFC 7515 §7.2.2).
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = AttestationStatement)]
+struct Decoded {
+    v: u8,
+    r#type: String,
+    zone_id: String,
+    policy_set_id: String,
+    policy_set_version: i64,
+    manifest_sha: String,
+    /// `created`, in the payload `committed`, or `re_signed`
+    status: String,
+    /// The key that signed it.
+    #[serde(default)]
+    key_id: String,
+    attested_by: String,
+    #[schema(format = DateTime)]
+    attested_at: String,
 }
 
 /// What is attested.
@@ -47,7 +73,7 @@ pub(super) async fn of(place: &InZone, row: &Row, manifest: &Manifest) -> Result
     let keys = place.issuer.keyring.keys();
     let kept: Option<Jws> = json::read(row.attestation.clone());
     if let Some(jws) = kept.as_ref().filter(|jws| jws.kid().as_deref() == Some(keys.signing().kid())) {
-        return Ok(jws.clone().into());
+        return Attestation::of(jws.clone());
     }
     let statement = Statement {
         v: 1,
@@ -59,18 +85,23 @@ pub(super) async fn of(place: &InZone, row: &Row, manifest: &Manifest) -> Result
         manifest: &manifest.entries,
         manifest_sha: &row.manifest_sha,
         attested_at: place.now,
-        attested_by: &row.created_by,
+        attested_by: &row.authors.created_by,
     };
     let payload = canonical::json(&statement).ok_or_else(Refused::failed)?;
     let jws = keys.signing().sign_flattened(TYPE, payload.as_bytes()).map_err(|_| Refused::failed())?;
     let text = json::write(Some(&jws))?.unwrap_or_default();
     place.store.attest(&row.id, row.attestation.as_deref(), &text).await?;
-    Ok(jws.into())
+    Attestation::of(jws)
 }
 
-impl From<Jws> for Attestation {
-    fn from(Jws { protected, payload, signature }: Jws) -> Self {
-        Self { payload, protected, signature }
+impl Attestation {
+    fn of(jws: Jws) -> Result<Self, Refused> {
+        let key_id = jws.kid().ok_or_else(Refused::failed)?;
+        let Jws { protected, payload, signature } = jws;
+        let decoded = URL_SAFE_NO_PAD.decode(&payload).map_err(|_| Refused::failed())?;
+        let decoded: Decoded = serde_json::from_slice(&decoded).map_err(|_| Refused::failed())?;
+        let status = if decoded.status == "committed" { "created".to_owned() } else { decoded.status };
+        Ok(Self { payload, protected, signature, statement: Decoded { status, key_id, ..decoded } })
     }
 }
 

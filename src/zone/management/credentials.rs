@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Value;
 use sqlx::FromRow;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -16,12 +17,16 @@ use crate::model::Timestamp;
 use crate::zone::id::RowId;
 use crate::zone::issuer::Issuer;
 use crate::zone::management::applications;
+use crate::zone::management::applications::Application;
 use crate::zone::management::body;
 use crate::zone::management::body::Body;
+use crate::zone::management::expanded;
+use crate::zone::management::expanded::Expanded;
 use crate::zone::management::in_zone::InZone;
 use crate::zone::management::in_zone::tag;
 use crate::zone::management::page::Page;
 use crate::zone::management::patch::Patch;
+use crate::zone::management::providers::Provider;
 use crate::zone::management::query::Paging;
 use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
@@ -71,6 +76,10 @@ struct Common {
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     updated_at: Timestamp,
+    /// Only with `expand[]=application`.
+    #[schema(value_type = Option<Application>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    application: Option<Value>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -82,6 +91,10 @@ struct Token {
     provider_id: Option<String>,
     /// When null or omitted, any token from the provider is accepted without checking application-specific claims.
     subject: Option<String>,
+    /// Only with `expand[]=provider`.
+    #[schema(value_type = Option<Provider>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<Value>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -190,15 +203,18 @@ async fn create(place: InZone, Body(sent): Body<Create>) -> Result<Json<Credenti
     ]);
     place.store.insert("application_credentials", columns).await?;
     let row = find(&place, place.rows().equals("t.id", id.as_str())).await?;
-    Ok(Json(row.show(&place.organization, password)))
+    Ok(Json(row.show(&place.organization, password, &Beside::default())))
 }
 
 /// Get application credential
 #[utoipa::path(get, path = "/zones/{zone_id}/application-credentials/{id}", tag = "application-credentials",
-    params(("zone_id" = String, Path), ("id" = String, Path)), responses((status = 200, body = Credential), Refusals))]
-async fn retrieve(place: InZone) -> Result<impl IntoResponse, Refused> {
+    params(("zone_id" = String, Path), ("id" = String, Path), ("expand[]" = Option<Vec<String>>, Query)),
+    responses((status = 200, body = Credential), Refusals))]
+async fn retrieve(place: InZone, query: Query) -> Result<impl IntoResponse, Refused> {
+    query.expands_only(&EXPANDABLE)?;
     let row = find(&place, place.row()).await?;
-    Ok((tag(row.updated_at), Json(row.show(&place.organization, None))))
+    let beside = Beside::of(&place, &query, std::slice::from_ref(&row)).await?;
+    Ok((tag(row.updated_at), Json(row.show(&place.organization, None, &beside))))
 }
 
 /// Update application credential
@@ -228,7 +244,7 @@ async fn update(place: InZone, Body(sent): Body<Update>) -> Result<Json<Credenti
     let change = place.store.update("application_credentials", columns, place.own(), place.expected, place.now);
     settle(change.await?, "credential")?;
     let row = find(&place, place.row()).await?;
-    Ok(Json(row.show(&place.organization, None)))
+    Ok(Json(row.show(&place.organization, None, &Beside::default())))
 }
 
 /// Delete application credential
@@ -289,8 +305,10 @@ impl Create {
 }
 
 impl Row {
-    fn show(self, organization: &str, password: Option<String>) -> Credential {
+    fn show(self, organization: &str, password: Option<String>, beside: &Beside) -> Credential {
+        let provider = beside.providers.of(self.provider_id.as_ref());
         let common = Common {
+            application: beside.applications.of(Some(&self.application_id)),
             id: self.id,
             application_id: self.application_id,
             organization_id: organization.to_owned(),
@@ -301,7 +319,9 @@ impl Row {
             updated_at: Timestamp::from_millis(self.updated_at),
         };
         match self.r#type.as_str() {
-            "token" => Credential::Token(Token { common, provider_id: self.provider_id, subject: self.subject }),
+            "token" => {
+                Credential::Token(Token { common, provider_id: self.provider_id, subject: self.subject, provider })
+            }
             "password" => Credential::Password(Password { common, password }),
             "public-key" => Credential::PublicKey(PublicKey { common, jwks_uri: self.jwks_uri }),
             "url" => Credential::Url(common),
@@ -312,17 +332,37 @@ impl Row {
 
 async fn page(place: &InZone, query: &Query, conditions: Conditions) -> Result<Json<Page<Credential>>, Refused> {
     query.knows(&["id", "application_id", "slug"], &[])?;
-    query.expands_only(&["application", "provider"])?;
+    query.expands_only(&EXPANDABLE)?;
     let window = query.window(&[("created_at", Order::Created)])?;
     let conditions = conditions.one_of("t.slug", &query.filter("slug")).one_of("t.id", &query.filter("id"));
     let listed = place.store.list::<Row>(COLUMNS, "application_credentials t", conditions, &window).await?;
-    Ok(Json(Page::of(listed, |row| row.show(&place.organization, None))))
+    let beside = Beside::of(place, query, &listed.rows).await?;
+    Ok(Json(Page::of(listed, |row| row.show(&place.organization, None, &beside))))
+}
+
+/// What the rows of a page speak of.
+#[derive(Default)]
+struct Beside {
+    applications: Expanded,
+    providers: Expanded,
+}
+
+impl Beside {
+    async fn of(place: &InZone, query: &Query, rows: &[Row]) -> Result<Self, Refused> {
+        let applications = rows.iter().map(|row| Some(&row.application_id));
+        Ok(Self {
+            applications: expanded::applications(place, query, applications).await?,
+            providers: expanded::providers(place, query, rows.iter().map(|row| row.provider_id.as_ref())).await?,
+        })
+    }
 }
 
 async fn find(place: &InZone, conditions: Conditions) -> Result<Row, Refused> {
     let row = place.store.find::<Row>(COLUMNS, "application_credentials t", conditions).await?;
     row.ok_or_else(|| Refused::not_found("credential"))
 }
+
+const EXPANDABLE: [&str; 2] = ["application", "provider"];
 
 const COLUMNS: &str = "t.id, t.zone_id, t.application_id, t.type, t.slug, t.identifier, t.provider_id, t.subject, \
     t.jwks_uri, t.created_at, t.updated_at";

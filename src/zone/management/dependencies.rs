@@ -31,7 +31,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Issuer>> {
 ), responses((status = 200, body = Page<Resource>), Refusals))]
 async fn list(place: InZone, query: Query) -> Result<Json<Page<Resource>>, Refused> {
     applications::find(&place, place.row()).await?;
-    let (conditions, window) = query.named(of_application(&place))?;
+    let (conditions, window) = query.named(of_application(&place), &[])?;
     // Ids have no letters that JSON or LIKE would escape.
     let accessing: Vec<String> = query.all("when_accessing").iter().map(|id| format!("\"{id}\"")).collect();
     let conditions = conditions.contain(&["d.when_accessing"], &accessing);

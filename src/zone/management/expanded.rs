@@ -5,15 +5,19 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::Value;
+use sqlx::FromRow;
 
 use crate::zone::management::applications;
 use crate::zone::management::in_zone::InZone;
+use crate::zone::management::policy_rows::Author;
 use crate::zone::management::providers;
 use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refused;
 use crate::zone::management::resources;
 use crate::zone::management::users;
+use crate::zone::store::Conditions;
 use crate::zone::store::Fetched;
+use crate::zone::store::Store;
 
 /// Things by their ids; empty where nobody asked for them.
 #[derive(Default)]
@@ -72,12 +76,55 @@ pub(super) async fn providers(
     query: &Query,
     ids: impl Iterator<Item = Option<&String>>,
 ) -> Result<Expanded, Refused> {
+    providers_as(place, query.expands("provider"), ids).await
+}
+
+/// Providers, by whatever name they are asked for.
+pub(super) async fn providers_as(
+    place: &InZone,
+    is_wanted: bool,
+    ids: impl Iterator<Item = Option<&String>>,
+) -> Result<Expanded, Refused> {
     let show = |row: providers::Row| row.show(&place.organization);
-    find(place, query.expands("provider"), providers::COLUMNS, "providers t", ids, show).await
+    find(place, is_wanted, providers::COLUMNS, "providers t", ids, show).await
+}
+
+/// Users of the home zone, where those are who administer, as far as they wrote something.
+pub(super) async fn authors(
+    place: &InZone,
+    query: &Query,
+    ids: impl Iterator<Item = Option<&String>>,
+) -> Result<Expanded, Refused> {
+    let home = &place.issuer.store;
+    let rows = Conditions::default().equals("t.zone_id", home.zone().as_str());
+    let show = |row: AuthorRow| Author {
+        id: row.id,
+        email: Some(row.email).filter(|email| !email.is_empty()),
+        zone_id: home.zone().to_string(),
+    };
+    find_in(home, rows, query.expands("user"), "t.id, t.email", "users t", ids, show).await
+}
+
+#[derive(FromRow)]
+struct AuthorRow {
+    id: String,
+    email: String,
 }
 
 async fn find<R: Fetched, T: Serialize>(
     place: &InZone,
+    is_wanted: bool,
+    columns: &'static str,
+    from: &'static str,
+    ids: impl Iterator<Item = Option<&String>>,
+    show: impl Fn(R) -> T,
+) -> Result<Expanded, Refused> {
+    find_in(&place.store, place.rows(), is_wanted, columns, from, ids, show).await
+}
+
+async fn find_in<R: Fetched, T: Serialize>(
+    store: &Store,
+    rows: Conditions,
     is_wanted: bool,
     columns: &'static str,
     from: &'static str,
@@ -90,7 +137,7 @@ async fn find<R: Fetched, T: Serialize>(
     if !is_wanted || ids.is_empty() {
         return Ok(Expanded::default());
     }
-    let rows: Vec<R> = place.store.find_all(columns, from, place.rows().one_of("t.id", &ids)).await?;
+    let rows: Vec<R> = store.find_all(columns, from, rows.one_of("t.id", &ids)).await?;
     let mut found = HashMap::with_capacity(rows.len());
     for row in rows {
         let shown = serde_json::to_value(show(row)).map_err(|_| Refused::failed())?;

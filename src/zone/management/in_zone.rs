@@ -127,6 +127,10 @@ impl FromRequestParts<Arc<Issuer>> for InZone {
 
 /// What scopes call the things of this path: what comes after the id of the zone or organisation, else `itself`.
 pub(super) fn collection<'a>(path: &'a str, itself: &'a str) -> &'a str {
+    // The catalogue's paths have a word before the zone, and two after it for the same things.
+    if path.starts_with("/catalog/") {
+        return "packages";
+    }
     path.split('/').nth(3).filter(|name| !name.is_empty()).unwrap_or(itself)
 }
 
@@ -154,5 +158,6 @@ mod tests {
     fn a_collection_is_what_comes_after_the_zone() {
         assert_eq!(collection("/zones/z1", "zones"), "zones");
         assert_eq!(collection("/zones/z1/applications/a/dependencies", "zones"), "applications");
+        assert_eq!(collection("/catalog/zones/z1/install", "zones"), "packages");
     }
 }

@@ -23,6 +23,8 @@ use crate::zone::management::body::Body;
 use crate::zone::management::caller::Caller;
 use crate::zone::management::in_organization::InOrganization;
 use crate::zone::management::page::Page;
+use crate::zone::management::permissions;
+use crate::zone::management::permissions::Permitted;
 use crate::zone::management::query::Paging;
 use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
@@ -128,13 +130,15 @@ struct Create {
 /// List invitations
 #[utoipa::path(get, path = "/organizations/{organization_id}/invitations", tag = "invitations",
     params(Paging, ("organization_id" = String, Path)),
-    responses((status = 200, body = Page<Invitation>), Refusals))]
-async fn list(place: InOrganization, query: Query) -> Result<Json<Page<Invitation>>, Refused> {
+    responses((status = 200, body = Page<Permitted<Invitation>>), Refusals))]
+async fn list(place: InOrganization, query: Query) -> Result<Json<Page<Permitted<Invitation>>>, Refused> {
     query.knows(&[], &[])?;
     query.expands_only(&[])?;
     let window = query.window(&[("created_at", Order::Created)])?;
     let listed = place.issuer.store.list::<Row>(COLUMNS, TABLES, place.rows(), &window).await?;
-    Ok(Json(Page::of(listed, |row| row.show(place.issuer.url(), None, place.now))))
+    let shown = permissions::asked(&place.caller, place.role, &query);
+    let show = |row: Row| Permitted::new(row.show(place.issuer.url(), None, place.now), &shown);
+    Ok(Json(Page::of(listed, show).with_permissions(shown.clone())))
 }
 
 /// Create invitation

@@ -19,9 +19,11 @@ mod in_organization;
 mod in_zone;
 mod invitations;
 mod json;
+mod key_policy;
 mod members;
 mod metadata;
 mod organizations;
+mod packages;
 mod page;
 mod patch;
 mod permissions;
@@ -29,6 +31,7 @@ mod policies;
 mod policy_bundle;
 mod policy_format;
 mod policy_manifest;
+mod policy_rows;
 mod policy_schemas;
 mod policy_set_versions;
 mod policy_sets;
@@ -45,7 +48,9 @@ mod service_account_credentials;
 mod service_account_token;
 mod service_accounts;
 mod sessions;
+mod sso_connection;
 mod status;
+mod user_details;
 mod users;
 mod zone_protocols;
 mod zones;
@@ -85,6 +90,7 @@ pub(in crate::zone) fn router(issuer: Arc<Issuer>) -> Router {
         .merge(resources::router())
         .merge(providers::router())
         .merge(dependencies::router())
+        .merge(packages::router())
         .merge(grants::router())
         .merge(sessions::router())
         .merge(users::router())
@@ -97,6 +103,8 @@ pub(in crate::zone) fn router(issuer: Arc<Issuer>) -> Router {
         .merge(policy_set_versions::router())
         .merge(policy_bundle::router())
         .merge(organizations::router())
+        .merge(sso_connection::router())
+        .merge(key_policy::router())
         .merge(api_tokens::router())
         .merge(service_accounts::router())
         .merge(service_account_credentials::router())

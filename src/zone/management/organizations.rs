@@ -20,8 +20,8 @@ use crate::zone::management::caller::Caller;
 use crate::zone::management::caller::Role;
 use crate::zone::management::in_organization::InOrganization;
 use crate::zone::management::page::Page;
+use crate::zone::management::permissions;
 use crate::zone::management::permissions::Permissions;
-use crate::zone::management::permissions::permissions;
 use crate::zone::management::query::Paging;
 use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
@@ -40,6 +40,7 @@ struct Organization {
     name: String,
     /// Its name in URLs.
     label: String,
+    /// Whether its people sign in by a provider elsewhere.
     sso_enabled: bool,
     /// The zone that its users sign in to.
     zone_id: String,
@@ -58,6 +59,7 @@ struct Row {
     name: String,
     label: String,
     zone_id: Option<String>,
+    sso_enabled: i64,
     created_at: i64,
     updated_at: i64,
 }
@@ -92,8 +94,8 @@ async fn list(
         ),
     };
     let listed = issuer.store.list::<Row>(COLUMNS, from, conditions, &window).await?;
-    let expand = query.expands("permissions");
-    Ok(Json(Page::of(listed, |row| row.show(expand.then(|| permissions(&caller, Role::Manager))))))
+    let shown = permissions::asked(&caller, Role::Manager, &query);
+    Ok(Json(Page::of(listed, |row| row.show(shown.clone())).with_permissions(shown.clone())))
 }
 
 /// Create organization
@@ -124,7 +126,7 @@ async fn create(
     responses((status = 200, body = Organization), Refusals))]
 async fn retrieve(place: InOrganization, query: Query) -> Result<Json<Organization>, Refused> {
     query.expands_only(&[])?;
-    let shown = query.expands("permissions").then(|| permissions(&place.caller, place.role));
+    let shown = permissions::asked(&place.caller, place.role, &query);
     Ok(Json(find(&place.issuer, place.id()).await?.show(shown)))
 }
 
@@ -145,7 +147,7 @@ impl Row {
             id: self.id,
             name: self.name,
             label: self.label,
-            sso_enabled: false,
+            sso_enabled: self.sso_enabled != 0,
             zone_id: self.zone_id.unwrap_or_default(),
             created_at: Timestamp::from_millis(self.created_at),
             updated_at: Timestamp::from_millis(self.updated_at),
@@ -160,4 +162,7 @@ async fn find(issuer: &Issuer, id: &str) -> Result<Row, Refused> {
 }
 
 const COLUMNS: &str = "t.id, t.name, t.label, t.created_at, t.updated_at, \
-    (SELECT z.id FROM zones z WHERE z.organization_id = t.id ORDER BY z.created_at, z.id LIMIT 1) AS zone_id";
+    (SELECT z.id FROM zones z WHERE z.organization_id = t.id ORDER BY z.created_at, z.id LIMIT 1) AS zone_id, \
+    (SELECT count(*) FROM providers p JOIN zones z ON p.id = z.user_identity_provider_id AND p.zone_id = z.id \
+     WHERE p.owner_type = 'customer' AND z.id = (SELECT f.id FROM zones f WHERE f.organization_id = t.id \
+     ORDER BY f.created_at, f.id LIMIT 1)) AS sso_enabled";

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::zone::management::permissions::Permissions;
 use crate::zone::store::Cursor;
 use crate::zone::store::Listed;
 
@@ -12,6 +13,9 @@ pub(super) struct Page<T> {
     items: Vec<T>,
     page_info: PageInfo,
     pagination: Pagination,
+    /// Only with `expand[]=permissions`, and in lists of an organisation's things.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permissions: Option<Permissions>,
 }
 
 /// Where this page is, in the older words.
@@ -46,6 +50,7 @@ impl<T> Page<T> {
         let (start, end) = (listed.start.as_ref().map(Cursor::to_text), listed.end.as_ref().map(Cursor::to_text));
         Self {
             items: listed.rows.into_iter().map(make).collect(),
+            permissions: None,
             pagination: Pagination {
                 after_cursor: end.clone().filter(|_| listed.has_next),
                 before_cursor: start.clone().filter(|_| listed.has_previous),
@@ -59,5 +64,9 @@ impl<T> Page<T> {
                 end_cursor: end,
             },
         }
+    }
+    /// With what the caller may do here.
+    pub(super) fn with_permissions(self, permissions: Option<Permissions>) -> Self {
+        Self { permissions, ..self }
     }
 }

@@ -11,23 +11,27 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::model::Timestamp;
 use crate::zone::id::RowId;
 use crate::zone::issuer::Issuer;
 use crate::zone::management::body;
 use crate::zone::management::body::Body;
+use crate::zone::management::expanded::Expanded;
 use crate::zone::management::in_zone::InZone;
 use crate::zone::management::in_zone::tag;
 use crate::zone::management::page::Page;
 use crate::zone::management::patch::Patch;
+use crate::zone::management::policy_rows;
+use crate::zone::management::policy_rows::Authors;
+use crate::zone::management::policy_rows::AuthorsRow;
+use crate::zone::management::policy_rows::PolicyRow;
+use crate::zone::management::policy_rows::changeable;
+use crate::zone::management::policy_rows::find;
 use crate::zone::management::query::Paging;
 use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
 use crate::zone::management::refused::Refused;
 use crate::zone::management::refused::settle;
 use crate::zone::store::Archivable;
-use crate::zone::store::Archived;
-use crate::zone::store::Conditions;
 use crate::zone::store::Order;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Issuer>> {
@@ -46,14 +50,8 @@ struct Policy {
     latest_version: Option<i64>,
     latest_version_id: Option<String>,
     latest_schema_version: Option<String>,
-    created_by: String,
-    updated_by: Option<String>,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    updated_at: Timestamp,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    archived_at: Option<Timestamp>,
+    #[serde(flatten)]
+    authors: Authors,
 }
 
 #[derive(FromRow)]
@@ -66,11 +64,8 @@ pub(super) struct Row {
     latest_version: Option<i64>,
     latest_version_id: Option<String>,
     latest_schema_version: Option<String>,
-    created_by: String,
-    updated_by: Option<String>,
-    created_at: i64,
-    updated_at: i64,
-    archived_at: Option<i64>,
+    #[sqlx(flatten)]
+    authors: AuthorsRow,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -100,7 +95,6 @@ struct Update {
 ), responses((status = 200, body = Page<Policy>), Refusals))]
 async fn list(place: InZone, query: Query) -> Result<Json<Page<Policy>>, Refused> {
     query.knows(&["id", "owner_type"], &["name", "description"])?;
-    query.expands_only(&[])?;
     let conditions = place
         .rows()
         .empty("t.archived_at", true)
@@ -110,8 +104,7 @@ async fn list(place: InZone, query: Query) -> Result<Json<Page<Policy>>, Refused
         .contain(&["t.name"], &query.words("name"))
         .contain(&["t.description"], &query.words("description"));
     let window = query.window(&[("created_at", Order::Created)])?;
-    let listed = place.store.list::<Row>(COLUMNS, "policies t", conditions, &window).await?;
-    Ok(Json(Page::of(listed, Row::show)))
+    policy_rows::page(&place, &query, conditions, &window, Row::show).await
 }
 
 /// Create a new policy
@@ -129,15 +122,18 @@ async fn create(place: InZone, Body(sent): Body<Create>) -> Result<Json<Policy>,
         ("updated_at", now.into()),
     ];
     place.store.insert("policies", columns).await?;
-    Ok(Json(find(&place, place.rows().equals("t.id", id.as_str())).await?.show()))
+    Ok(Json(find::<Row>(&place, place.rows().equals("t.id", id.as_str())).await?.show(&Expanded::default())))
 }
 
 /// Get a policy by ID
 #[utoipa::path(get, path = "/zones/{zone_id}/policies/{id}", tag = "policies",
-    params(("zone_id" = String, Path), ("id" = String, Path)), responses((status = 200, body = Policy), Refusals))]
-async fn retrieve(place: InZone) -> Result<impl IntoResponse, Refused> {
-    let row = find(&place, place.row()).await?;
-    Ok((tag(row.updated_at), Json(row.show())))
+    params(("zone_id" = String, Path), ("id" = String, Path), ("expand[]" = Option<Vec<String>>, Query)),
+    responses((status = 200, body = Policy), Refusals))]
+async fn retrieve(place: InZone, query: Query) -> Result<impl IntoResponse, Refused> {
+    query.expands_only(&["user"])?;
+    let row: Row = find(&place, place.row()).await?;
+    let users = policy_rows::users_of(&place, &query, std::slice::from_ref(&row)).await?;
+    Ok((tag(row.authors.updated_at), Json(row.show(&users))))
 }
 
 /// Update a policy
@@ -145,16 +141,16 @@ async fn retrieve(place: InZone) -> Result<impl IntoResponse, Refused> {
     params(("zone_id" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body = Update, responses((status = 200, body = Policy), Refusals))]
 async fn update(place: InZone, Body(sent): Body<Update>) -> Result<impl IntoResponse, Refused> {
-    let old = changeable(&place).await?;
+    let old: Row = changeable(&place).await?;
     let columns = vec![
         ("name", body::name(sent.name.required("name", old.name)?)?.into()),
         ("description", body::description(sent.description.apply(old.description))?.into()),
         ("updated_by", place.caller.id().into()),
     ];
     let change = place.store.update("policies", columns, place.own(), place.expected, place.now).await?;
-    settle(change, "policy")?;
-    let row = find(&place, place.row()).await?;
-    Ok((tag(row.updated_at), Json(row.show())))
+    settle(change, Row::WHAT)?;
+    let row: Row = find(&place, place.row()).await?;
+    Ok((tag(row.authors.updated_at), Json(row.show(&Expanded::default()))))
 }
 
 /// Archive a policy
@@ -162,38 +158,28 @@ async fn update(place: InZone, Body(sent): Body<Update>) -> Result<impl IntoResp
     params(("zone_id" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = Policy), Refusals))]
 async fn archive(place: InZone) -> Result<Json<Policy>, Refused> {
-    let row = find(&place, place.row()).await?;
-    place.customer_only(&row.owner_type)?;
-    archived(&place, Archivable::Policy, place.part("id"), "policy").await?;
-    Ok(Json(find(&place, place.row()).await?.show()))
+    policy_rows::archive::<Row>(&place, Archivable::Policy, place.part("id"), place.row()).await?;
+    Ok(Json(find::<Row>(&place, place.row()).await?.show(&Expanded::default())))
 }
 
-/// Archives what is not in use.
-pub(super) async fn archived(place: &InZone, what: Archivable, id: &str, name: &str) -> Result<(), Refused> {
-    let by = place.caller.id();
-    match place.store.archive(what, id, by, place.expected, place.now).await? {
-        Archived::Done => Ok(()),
-        Archived::InUse => Err(Refused::conflict("It is bound, or part of what is; bind another version first")),
-        Archived::Missing => Err(Refused::not_found(name)),
-        Archived::Stale => Err(Refused::stale()),
+impl PolicyRow for Row {
+    const WHAT: &'static str = "policy";
+    const COLUMNS: &'static str = "t.id, t.zone_id, t.name, t.description, t.owner_type, t.latest_version, \
+        t.latest_version_id, t.latest_schema_version, t.created_by, t.updated_by, t.archived_by, t.created_at, \
+        t.updated_at, t.archived_at";
+    const TABLES: &'static str = "policies t";
+
+    fn authors(&self) -> &AuthorsRow {
+        &self.authors
+    }
+
+    fn owner_type(&self) -> &str {
+        &self.owner_type
     }
 }
 
-/// The policy of the path.
-pub(super) async fn find(place: &InZone, conditions: Conditions) -> Result<Row, Refused> {
-    let row = place.store.find::<Row>(COLUMNS, "policies t", conditions).await?;
-    row.ok_or_else(|| Refused::not_found("policy"))
-}
-
-/// The policy of the path, for a change: neither the platform's nor archived.
-pub(super) async fn changeable(place: &InZone) -> Result<Row, Refused> {
-    let row = find(place, place.row()).await?;
-    place.changeable(&row.owner_type, row.archived_at)?;
-    Ok(row)
-}
-
 impl Row {
-    fn show(self) -> Policy {
+    fn show(self, users: &Expanded) -> Policy {
         Policy {
             id: self.id,
             zone_id: self.zone_id,
@@ -203,14 +189,7 @@ impl Row {
             latest_version: self.latest_version,
             latest_version_id: self.latest_version_id,
             latest_schema_version: self.latest_schema_version,
-            created_by: self.created_by,
-            updated_by: self.updated_by,
-            created_at: Timestamp::from_millis(self.created_at),
-            updated_at: Timestamp::from_millis(self.updated_at),
-            archived_at: self.archived_at.map(Timestamp::from_millis),
+            authors: self.authors.show(users),
         }
     }
 }
-
-const COLUMNS: &str = "t.id, t.zone_id, t.name, t.description, t.owner_type, t.latest_version, t.latest_version_id, \
-    t.latest_schema_version, t.created_by, t.updated_by, t.created_at, t.updated_at, t.archived_at";

@@ -121,7 +121,7 @@ async fn current(issuer: &Issuer, caller: &Caller) -> Result<(KeptBundle, Origin
         return Ok((kept, Origin::Kept));
     }
     let schema = SchemaVersion::find(DEFAULT_SCHEMA).ok_or_else(Refused::failed)?;
-    let policies = MANAGED.iter().filter_map(|managed| {
+    let policies = MANAGED.policies.iter().filter_map(|managed| {
         let key = RowId::derived(&format!("{}/{}/{}", issuer.store.zone(), caller.id(), managed.name));
         Some((key.to_string(), Some(managed.name.to_owned()), managed.read()?.canonical.text))
     });

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::limits::ZONE_POLICY_SET_ENTRIES_MAX;
 use crate::zone::management::in_zone::InZone;
+use crate::zone::management::policy_rows::PolicyRow as _;
 use crate::zone::management::policy_versions;
 use crate::zone::management::refused::Refused;
 
@@ -38,8 +39,8 @@ impl Manifest {
         }
         let ids: Vec<String> = self.entries.iter().map(|entry| entry.policy_version_id.clone()).collect();
         let conditions = place.rows().one_of("t.id", &ids);
-        let columns = policy_versions::COLUMNS;
-        let rows: Vec<policy_versions::Row> = place.store.find_all(columns, "policy_versions t", conditions).await?;
+        let (columns, tables) = (policy_versions::Row::COLUMNS, policy_versions::Row::TABLES);
+        let rows: Vec<policy_versions::Row> = place.store.find_all(columns, tables, conditions).await?;
         let rows: HashMap<&str, &policy_versions::Row> = rows.iter().map(|row| (row.id.as_str(), row)).collect();
         let mut policies = HashSet::new();
         let mut entries = Vec::with_capacity(self.entries.len());
@@ -53,7 +54,7 @@ impl Manifest {
             if !policies.insert(entry.policy_id.clone()) {
                 return Err(bad("policy_id", "is there twice"));
             }
-            if row.archived_at.is_some() {
+            if row.authors.archived_at.is_some() {
                 return Err(bad("policy_version_id", "is archived"));
             }
             if row.schema_version != schema_version {

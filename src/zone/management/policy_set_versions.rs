@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::model::Timestamp;
 use crate::zone::canonical;
 use crate::zone::events::Event;
 use crate::zone::events::Field;
@@ -20,12 +19,17 @@ use crate::zone::issuer::Issuer;
 use crate::zone::management::attestation;
 use crate::zone::management::attestation::Attestation;
 use crate::zone::management::body::Body;
+use crate::zone::management::expanded::Expanded;
 use crate::zone::management::in_zone::InZone;
 use crate::zone::management::json;
 use crate::zone::management::page::Page;
-use crate::zone::management::policies;
 use crate::zone::management::policy_format::Format;
 use crate::zone::management::policy_manifest::Manifest;
+use crate::zone::management::policy_rows;
+use crate::zone::management::policy_rows::Authors;
+use crate::zone::management::policy_rows::AuthorsRow;
+use crate::zone::management::policy_rows::PolicyRow;
+use crate::zone::management::policy_rows::find;
 use crate::zone::management::policy_schemas;
 use crate::zone::management::policy_sets;
 use crate::zone::management::policy_versions;
@@ -59,8 +63,6 @@ struct PolicySetVersion {
     version: i64,
     /// What all its policies are written against.
     schema_version: String,
-    /// Not told in lists.
-    #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<Manifest>,
     /// SHA-256 of the manifest's canonical form (RFC 8785), in hex.
     manifest_sha: String,
@@ -71,12 +73,8 @@ struct PolicySetVersion {
     /// Not told in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     attestation: Option<Attestation>,
-    created_by: String,
-    archived_by: Option<String>,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    archived_at: Option<Timestamp>,
+    #[serde(flatten)]
+    authors: Authors,
 }
 
 #[derive(FromRow)]
@@ -90,10 +88,8 @@ pub(super) struct Row {
     pub(super) manifest: String,
     pub(super) manifest_sha: String,
     pub(super) attestation: Option<String>,
-    pub(super) created_by: String,
-    archived_by: Option<String>,
-    created_at: i64,
-    archived_at: Option<i64>,
+    #[sqlx(flatten)]
+    pub(super) authors: AuthorsRow,
     active_since: Option<i64>,
     shadow_since: Option<i64>,
 }
@@ -121,13 +117,11 @@ struct Update {
     ("sort" = Option<String>, Query, description = "`created_at`"), ("order" = Option<String>, Query),
 ), responses((status = 200, body = Page<PolicySetVersion>), Refusals))]
 async fn list(place: InZone, query: Query) -> Result<Json<Page<PolicySetVersion>>, Refused> {
-    policy_sets::find(&place, place.row()).await?;
+    find::<policy_sets::Row>(&place, place.row()).await?;
     query.knows(&[], &[])?;
-    query.expands_only(&[])?;
     let window = query.window(&[("created_at", Order::Created)])?;
     let conditions = Conditions::default().equals("t.policy_set_id", place.part("id"));
-    let listed = place.store.list::<Row>(COLUMNS, TABLES, conditions, &window).await?;
-    Ok(Json(Page::of(listed, Row::show)))
+    policy_rows::page(&place, &query, conditions, &window, Row::show).await
 }
 
 /// Create a new immutable policy set version
@@ -135,7 +129,7 @@ async fn list(place: InZone, query: Query) -> Result<Json<Page<PolicySetVersion>
     params(("zone_id" = String, Path), ("id" = String, Path)), request_body = Create,
     responses((status = 200, body = PolicySetVersion), Refusals))]
 async fn create(place: InZone, Body(sent): Body<Create>) -> Result<Json<PolicySetVersion>, Refused> {
-    policy_sets::changeable(&place).await?;
+    policy_rows::changeable::<policy_sets::Row>(&place).await?;
     let schema = policy_schemas::find(&sent.schema_version)?;
     let manifest = sent.manifest.checked(&place, schema.version).await?;
     let text = canonical::json(&manifest).ok_or_else(Refused::failed)?;
@@ -160,16 +154,18 @@ async fn create(place: InZone, Body(sent): Body<Create>) -> Result<Json<PolicySe
         columns,
         entries: &entries,
     };
-    settle(place.store.add_version(new, place.now).await?, "policy set")?;
-    tell(&place, id.as_str()).await
+    settle(place.store.add_version(new, place.now).await?, policy_sets::Row::WHAT)?;
+    tell(&place, id.as_str(), None).await
 }
 
 /// Get a specific policy set version
 #[utoipa::path(get, path = "/zones/{zone_id}/policy-sets/{id}/versions/{version_id}", tag = "policy-sets",
-    params(("zone_id" = String, Path), ("id" = String, Path), ("version_id" = String, Path)),
+    params(("zone_id" = String, Path), ("id" = String, Path), ("version_id" = String, Path),
+    ("expand[]" = Option<Vec<String>>, Query)),
     responses((status = 200, body = PolicySetVersion), Refusals))]
-async fn retrieve(place: InZone) -> Result<Json<PolicySetVersion>, Refused> {
-    tell(&place, place.part("version_id")).await
+async fn retrieve(place: InZone, query: Query) -> Result<Json<PolicySetVersion>, Refused> {
+    query.expands_only(&["user"])?;
+    tell(&place, place.part("version_id"), Some(&query)).await
 }
 
 /// Activate a policy set version
@@ -177,8 +173,8 @@ async fn retrieve(place: InZone) -> Result<Json<PolicySetVersion>, Refused> {
     params(("zone_id" = String, Path), ("id" = String, Path), ("version_id" = String, Path)),
     request_body = Update, responses((status = 200, body = PolicySetVersion), Refusals))]
 async fn bind(place: InZone, Body(sent): Body<Update>) -> Result<Json<PolicySetVersion>, Refused> {
-    let set = policy_sets::find(&place, place.row()).await?;
-    let row = find(&place, place.part("version_id")).await?;
+    let set: policy_sets::Row = find(&place, place.row()).await?;
+    let row: Row = find(&place, named(&place, place.part("version_id"))).await?;
     let mode = match (sent.active, sent.shadow) {
         (Some(true), None) => Some(Mode::Active),
         (None, Some(true)) => Some(Mode::Shadow),
@@ -211,7 +207,7 @@ async fn bind(place: InZone, Body(sent): Body<Update>) -> Result<Json<PolicySetV
             ("by", Field::Text(place.caller.id())),
         ],
     });
-    tell(&place, &row.id).await
+    tell(&place, &row.id, None).await
 }
 
 /// Archive a policy set version
@@ -220,10 +216,8 @@ async fn bind(place: InZone, Body(sent): Body<Update>) -> Result<Json<PolicySetV
     responses((status = 200, body = PolicySetVersion), Refusals))]
 async fn archive(place: InZone) -> Result<Json<PolicySetVersion>, Refused> {
     let id = place.part("version_id");
-    let row = find(&place, id).await?;
-    place.customer_only(&row.owner_type)?;
-    policies::archived(&place, Archivable::SetVersion, id, "policy set version").await?;
-    tell(&place, id).await
+    policy_rows::archive::<Row>(&place, Archivable::SetVersion, id, named(&place, id)).await?;
+    tell(&place, id, None).await
 }
 
 /// List policy versions in a policy set version
@@ -233,56 +227,68 @@ async fn archive(place: InZone) -> Result<Json<PolicySetVersion>, Refused> {
     ("sort" = Option<String>, Query, description = "`created_at`"), ("order" = Option<String>, Query),
 ), responses((status = 200, body = Page<PolicyVersion>), Refusals))]
 async fn list_policies(place: InZone, query: Query) -> Result<Json<Page<PolicyVersion>>, Refused> {
-    find(&place, place.part("version_id")).await?;
+    find::<Row>(&place, named(&place, place.part("version_id"))).await?;
     query.knows(&[], &[])?;
-    query.expands_only(&[])?;
+    query.expands_only(&["user"])?;
     let format = Format::asked(&query)?;
     let window = query.window(&[("created_at", Order::Created)])?;
     let conditions = Conditions::default().equals("e.policy_set_version_id", place.part("version_id"));
     let tables = "policy_set_entries e JOIN policy_versions t ON t.id = e.policy_version_id";
-    let listed = place.store.list::<policy_versions::Row>(policy_versions::COLUMNS, tables, conditions, &window);
-    Ok(Json(Page::of(listed.await?, |row| row.show(Some(format)))))
+    let columns = policy_versions::Row::COLUMNS;
+    let listed = place.store.list::<policy_versions::Row>(columns, tables, conditions, &window).await?;
+    let users = policy_rows::users_of(&place, &query, &listed.rows).await?;
+    Ok(Json(Page::of(listed, |row| row.show(Some(format), &users))))
 }
 
-async fn find(place: &InZone, id: &str) -> Result<Row, Refused> {
-    let conditions = place.rows().equals("t.id", id).equals("t.policy_set_id", place.part("id"));
-    let row = place.store.find::<Row>(COLUMNS, TABLES, conditions).await?;
-    row.ok_or_else(|| Refused::not_found("policy set version"))
+/// The version of this id, of the set of the path.
+fn named(place: &InZone, id: &str) -> Conditions {
+    place.rows().equals("t.id", id).equals("t.policy_set_id", place.part("id"))
 }
 
-/// The version with its manifest and its attestation.
-async fn tell(place: &InZone, id: &str) -> Result<Json<PolicySetVersion>, Refused> {
-    let row = find(place, id).await?;
+/// The version with its manifest and its attestation, and with its authors where the query asks for them.
+async fn tell(place: &InZone, id: &str, query: Option<&Query>) -> Result<Json<PolicySetVersion>, Refused> {
+    let row: Row = find(place, named(place, id)).await?;
     let manifest: Manifest = json::read(Some(row.manifest.clone())).ok_or_else(Refused::failed)?;
     let attestation = attestation::of(place, &row, &manifest).await?;
-    Ok(Json(PolicySetVersion { manifest: Some(manifest), attestation: Some(attestation), ..row.show() }))
+    let users = match query {
+        Some(query) => policy_rows::users_of(place, query, std::slice::from_ref(&row)).await?,
+        None => Expanded::default(),
+    };
+    Ok(Json(PolicySetVersion { manifest: Some(manifest), attestation: Some(attestation), ..row.show(&users) }))
+}
+
+impl PolicyRow for Row {
+    const WHAT: &'static str = "policy set version";
+    const COLUMNS: &'static str = "t.id, t.zone_id, t.policy_set_id, t.owner_type, t.version, t.schema_version, \
+        t.manifest, t.manifest_sha, t.attestation, t.created_by, t.archived_by, t.created_at, t.archived_at, \
+        a.bound_at AS active_since, s.bound_at AS shadow_since";
+    const TABLES: &'static str = "policy_set_versions t \
+        LEFT JOIN policy_bindings a ON a.policy_set_version_id = t.id AND a.mode = 'active' \
+        LEFT JOIN policy_bindings s ON s.policy_set_version_id = t.id AND s.mode = 'shadow'";
+
+    fn authors(&self) -> &AuthorsRow {
+        &self.authors
+    }
+
+    fn owner_type(&self) -> &str {
+        &self.owner_type
+    }
 }
 
 impl Row {
-    fn show(self) -> PolicySetVersion {
+    fn show(self, users: &Expanded) -> PolicySetVersion {
         PolicySetVersion {
             id: self.id,
             policy_set_id: self.policy_set_id,
             owner_type: self.owner_type,
             version: self.version,
             schema_version: self.schema_version,
-            manifest: None,
+            manifest: json::read(Some(self.manifest)),
             manifest_sha: self.manifest_sha,
             active: self.active_since.is_some(),
             shadow: self.shadow_since.is_some(),
             attestation: None,
-            created_by: self.created_by,
-            archived_by: self.archived_by,
-            created_at: Timestamp::from_millis(self.created_at),
-            archived_at: self.archived_at.map(Timestamp::from_millis),
+            authors: self.authors.show(users),
         }
     }
 }
-
-const TABLES: &str = "policy_set_versions t \
-    LEFT JOIN policy_bindings a ON a.policy_set_version_id = t.id AND a.mode = 'active' \
-    LEFT JOIN policy_bindings s ON s.policy_set_version_id = t.id AND s.mode = 'shadow'";
-
-const COLUMNS: &str = "t.id, t.zone_id, t.policy_set_id, t.owner_type, t.version, t.schema_version, t.manifest, \
-    t.manifest_sha, t.attestation, t.created_by, t.archived_by, t.created_at, t.archived_at, \
-    a.bound_at AS active_since, s.bound_at AS shadow_since";

@@ -11,23 +11,27 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::model::Timestamp;
 use crate::zone::id::RowId;
 use crate::zone::issuer::Issuer;
 use crate::zone::management::body;
 use crate::zone::management::body::Body;
+use crate::zone::management::expanded::Expanded;
 use crate::zone::management::in_zone::InZone;
 use crate::zone::management::in_zone::tag;
 use crate::zone::management::page::Page;
 use crate::zone::management::patch::Patch;
-use crate::zone::management::policies;
+use crate::zone::management::policy_rows;
+use crate::zone::management::policy_rows::Authors;
+use crate::zone::management::policy_rows::AuthorsRow;
+use crate::zone::management::policy_rows::PolicyRow;
+use crate::zone::management::policy_rows::changeable;
+use crate::zone::management::policy_rows::find;
 use crate::zone::management::query::Paging;
 use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
 use crate::zone::management::refused::Refused;
 use crate::zone::management::refused::settle;
 use crate::zone::store::Archivable;
-use crate::zone::store::Conditions;
 use crate::zone::store::Order;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Issuer>> {
@@ -58,14 +62,8 @@ struct PolicySet {
     target_id: Option<String>,
     /// The older name of `target_id`.
     scope_target_id: Option<String>,
-    created_by: String,
-    updated_by: Option<String>,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
-    updated_at: Timestamp,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    archived_at: Option<Timestamp>,
+    #[serde(flatten)]
+    authors: Authors,
 }
 
 #[derive(FromRow)]
@@ -82,11 +80,8 @@ pub(super) struct Row {
     active_version_id: Option<String>,
     shadow_version: Option<i64>,
     shadow_version_id: Option<String>,
-    created_by: String,
-    updated_by: Option<String>,
-    created_at: i64,
-    updated_at: i64,
-    archived_at: Option<i64>,
+    #[sqlx(flatten)]
+    authors: AuthorsRow,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -132,7 +127,6 @@ struct Update {
 ), responses((status = 200, body = Page<PolicySet>), Refusals))]
 async fn list(place: InZone, query: Query) -> Result<Json<Page<PolicySet>>, Refused> {
     query.knows(&["active", "owner_type", "scope_type", "target_type"], &["name"])?;
-    query.expands_only(&[])?;
     let status = match query.flag("active")? {
         Some(true) => vec!["active".to_owned()],
         Some(false) => vec!["inactive".to_owned()],
@@ -148,8 +142,7 @@ async fn list(place: InZone, query: Query) -> Result<Json<Page<PolicySet>>, Refu
         .contain(&["t.name"], &query.words(""))
         .contain(&["t.name"], &query.words("name"));
     let window = query.window(&[("created_at", Order::Created), ("status", Order::Status)])?;
-    let listed = place.store.list::<Row>(COLUMNS, TABLES, conditions, &window).await?;
-    Ok(Json(Page::of(listed, Row::show)))
+    policy_rows::page(&place, &query, conditions, &window, Row::show).await
 }
 
 /// Create a new policy set
@@ -173,16 +166,18 @@ async fn create(place: InZone, Body(sent): Body<Create>) -> Result<Json<PolicySe
         ("updated_at", now.into()),
     ];
     place.store.insert("policy_sets", columns).await?;
-    Ok(Json(find(&place, place.rows().equals("t.id", id.as_str())).await?.show()))
+    Ok(Json(find::<Row>(&place, place.rows().equals("t.id", id.as_str())).await?.show(&Expanded::default())))
 }
 
 /// Get a policy set by ID
 #[utoipa::path(get, path = "/zones/{zone_id}/policy-sets/{id}", tag = "policy-sets",
-    params(("zone_id" = String, Path), ("id" = String, Path)),
+    params(("zone_id" = String, Path), ("id" = String, Path), ("expand[]" = Option<Vec<String>>, Query)),
     responses((status = 200, body = PolicySet), Refusals))]
-async fn retrieve(place: InZone) -> Result<impl IntoResponse, Refused> {
-    let row = find(&place, place.row()).await?;
-    Ok((tag(row.updated_at), Json(row.show())))
+async fn retrieve(place: InZone, query: Query) -> Result<impl IntoResponse, Refused> {
+    query.expands_only(&["user"])?;
+    let row: Row = find(&place, place.row()).await?;
+    let users = policy_rows::users_of(&place, &query, std::slice::from_ref(&row)).await?;
+    Ok((tag(row.authors.updated_at), Json(row.show(&users))))
 }
 
 /// Update a policy set
@@ -190,15 +185,15 @@ async fn retrieve(place: InZone) -> Result<impl IntoResponse, Refused> {
     params(("zone_id" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body = Update, responses((status = 200, body = PolicySet), Refusals))]
 async fn update(place: InZone, Body(sent): Body<Update>) -> Result<impl IntoResponse, Refused> {
-    let old = changeable(&place).await?;
+    let old: Row = changeable(&place).await?;
     let columns = vec![
         ("name", body::name(sent.name.required("name", old.name)?)?.into()),
         ("updated_by", place.caller.id().into()),
     ];
     let change = place.store.update("policy_sets", columns, place.own(), place.expected, place.now).await?;
-    settle(change, "policy set")?;
-    let row = find(&place, place.row()).await?;
-    Ok((tag(row.updated_at), Json(row.show())))
+    settle(change, Row::WHAT)?;
+    let row: Row = find(&place, place.row()).await?;
+    Ok((tag(row.authors.updated_at), Json(row.show(&Expanded::default()))))
 }
 
 /// Archive a policy set
@@ -206,27 +201,33 @@ async fn update(place: InZone, Body(sent): Body<Update>) -> Result<impl IntoResp
     params(("zone_id" = String, Path), ("id" = String, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 200, body = PolicySet), Refusals))]
 async fn archive(place: InZone) -> Result<Json<PolicySet>, Refused> {
-    let row = find(&place, place.row()).await?;
-    place.customer_only(&row.owner_type)?;
-    policies::archived(&place, Archivable::Set, place.part("id"), "policy set").await?;
-    Ok(Json(find(&place, place.row()).await?.show()))
+    policy_rows::archive::<Row>(&place, Archivable::Set, place.part("id"), place.row()).await?;
+    Ok(Json(find::<Row>(&place, place.row()).await?.show(&Expanded::default())))
 }
 
-/// The set of the path.
-pub(super) async fn find(place: &InZone, conditions: Conditions) -> Result<Row, Refused> {
-    let row = place.store.find::<Row>(COLUMNS, TABLES, conditions).await?;
-    row.ok_or_else(|| Refused::not_found("policy set"))
-}
+impl PolicyRow for Row {
+    const WHAT: &'static str = "policy set";
+    const COLUMNS: &'static str = "t.id, t.zone_id, t.name, t.owner_type, t.scope_type, t.target_type, \
+        t.latest_version, t.latest_version_id, av.version AS active_version, av.id AS active_version_id, \
+        sv.version AS shadow_version, sv.id AS shadow_version_id, t.created_by, t.updated_by, t.archived_by, \
+        t.created_at, t.updated_at, t.archived_at";
+    const TABLES: &'static str = "policy_sets t \
+        LEFT JOIN policy_bindings a ON a.policy_set_id = t.id AND a.mode = 'active' \
+        LEFT JOIN policy_set_versions av ON av.id = a.policy_set_version_id \
+        LEFT JOIN policy_bindings s ON s.policy_set_id = t.id AND s.mode = 'shadow' \
+        LEFT JOIN policy_set_versions sv ON sv.id = s.policy_set_version_id";
 
-/// The set of the path, for a change: neither the platform's nor archived.
-pub(super) async fn changeable(place: &InZone) -> Result<Row, Refused> {
-    let row = find(place, place.row()).await?;
-    place.changeable(&row.owner_type, row.archived_at)?;
-    Ok(row)
+    fn authors(&self) -> &AuthorsRow {
+        &self.authors
+    }
+
+    fn owner_type(&self) -> &str {
+        &self.owner_type
+    }
 }
 
 impl Row {
-    fn show(self) -> PolicySet {
+    fn show(self, users: &Expanded) -> PolicySet {
         let mode = match (&self.active_version_id, &self.shadow_version_id) {
             (Some(_), _) => Some("active"),
             (None, Some(_)) => Some("shadow"),
@@ -250,21 +251,7 @@ impl Row {
             shadow_version_id: self.shadow_version_id,
             scope_target_id: target.clone(),
             target_id: target,
-            created_by: self.created_by,
-            updated_by: self.updated_by,
-            created_at: Timestamp::from_millis(self.created_at),
-            updated_at: Timestamp::from_millis(self.updated_at),
-            archived_at: self.archived_at.map(Timestamp::from_millis),
+            authors: self.authors.show(users),
         }
     }
 }
-
-const TABLES: &str = "policy_sets t \
-    LEFT JOIN policy_bindings a ON a.policy_set_id = t.id AND a.mode = 'active' \
-    LEFT JOIN policy_set_versions av ON av.id = a.policy_set_version_id \
-    LEFT JOIN policy_bindings s ON s.policy_set_id = t.id AND s.mode = 'shadow' \
-    LEFT JOIN policy_set_versions sv ON sv.id = s.policy_set_version_id";
-
-const COLUMNS: &str = "t.id, t.zone_id, t.name, t.owner_type, t.scope_type, t.target_type, t.latest_version, \
-    t.latest_version_id, av.version AS active_version, av.id AS active_version_id, sv.version AS shadow_version, \
-    sv.id AS shadow_version_id, t.created_by, t.updated_by, t.created_at, t.updated_at, t.archived_at";

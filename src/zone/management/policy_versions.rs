@@ -11,17 +11,22 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::limits::ZONE_POLICY_BYTES_MAX;
-use crate::model::Timestamp;
 use crate::zone::access::PolicyText;
 use crate::zone::access::SchemaVersion;
 use crate::zone::id::RowId;
 use crate::zone::issuer::Issuer;
 use crate::zone::management::body::Body;
+use crate::zone::management::expanded::Expanded;
 use crate::zone::management::in_zone::InZone;
 use crate::zone::management::json;
 use crate::zone::management::page::Page;
 use crate::zone::management::policies;
 use crate::zone::management::policy_format::Format;
+use crate::zone::management::policy_rows;
+use crate::zone::management::policy_rows::Authors;
+use crate::zone::management::policy_rows::AuthorsRow;
+use crate::zone::management::policy_rows::PolicyRow;
+use crate::zone::management::policy_rows::find;
 use crate::zone::management::policy_schemas;
 use crate::zone::management::query::Paging;
 use crate::zone::management::query::Query;
@@ -55,12 +60,8 @@ pub(super) struct PolicyVersion {
     cedar_json: Option<serde_json::Value>,
     /// The canonical text; with `format=cedar`.
     cedar_raw: Option<String>,
-    created_by: String,
-    archived_by: Option<String>,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    archived_at: Option<Timestamp>,
+    #[serde(flatten)]
+    authors: Authors,
 }
 
 #[derive(FromRow)]
@@ -74,10 +75,8 @@ pub(super) struct Row {
     pub(super) sha: String,
     cedar_json: String,
     cedar_raw: String,
-    created_by: String,
-    archived_by: Option<String>,
-    created_at: i64,
-    pub(super) archived_at: Option<i64>,
+    #[sqlx(flatten)]
+    pub(super) authors: AuthorsRow,
 }
 
 /// One of `cedar_json` and `cedar_raw`.
@@ -97,14 +96,12 @@ struct Create {
     ("sort" = Option<String>, Query, description = "`created_at`"), ("order" = Option<String>, Query),
 ), responses((status = 200, body = Page<PolicyVersion>), Refusals))]
 async fn list(place: InZone, query: Query) -> Result<Json<Page<PolicyVersion>>, Refused> {
-    policies::find(&place, place.row()).await?;
+    find::<policies::Row>(&place, place.row()).await?;
     query.knows(&[], &[])?;
-    query.expands_only(&[])?;
     let format = Format::asked(&query)?;
     let window = query.window(&[("created_at", Order::Created)])?;
     let conditions = Conditions::default().equals("t.policy_id", place.part("id"));
-    let listed = place.store.list::<Row>(COLUMNS, "policy_versions t", conditions, &window).await?;
-    Ok(Json(Page::of(listed, |row| row.show(Some(format)))))
+    policy_rows::page(&place, &query, conditions, &window, |row: Row, users| row.show(Some(format), users)).await
 }
 
 /// Create a new immutable policy version
@@ -112,7 +109,7 @@ async fn list(place: InZone, query: Query) -> Result<Json<Page<PolicyVersion>>, 
     params(("zone_id" = String, Path), ("id" = String, Path)), request_body = Create,
     responses((status = 200, body = PolicyVersion), Refusals))]
 async fn create(place: InZone, Body(sent): Body<Create>) -> Result<Json<PolicyVersion>, Refused> {
-    policies::changeable(&place).await?;
+    policy_rows::changeable::<policies::Row>(&place).await?;
     let schema = policy_schemas::find(&sent.schema_version)?;
     let PolicyText { canonical, sha } = read(sent.cedar_raw, sent.cedar_json, schema)?;
     let (id, now) = (RowId::random(), place.now.as_millis());
@@ -136,18 +133,22 @@ async fn create(place: InZone, Body(sent): Body<Create>) -> Result<Json<PolicyVe
         columns,
         entries: &[],
     };
-    settle(place.store.add_version(new, place.now).await?, "policy")?;
-    Ok(Json(find(&place, id.as_str()).await?.show(None)))
+    settle(place.store.add_version(new, place.now).await?, policies::Row::WHAT)?;
+    tell(&place, id.as_str()).await
 }
 
 /// Get a specific policy version
 #[utoipa::path(get, path = "/zones/{zone_id}/policies/{id}/versions/{version_id}", tag = "policies", params(
     ("zone_id" = String, Path), ("id" = String, Path), ("version_id" = String, Path),
-    ("format" = Option<String>, Query, description = "`json` or `cedar`")),
+    ("format" = Option<String>, Query, description = "`json` or `cedar`"),
+    ("expand[]" = Option<Vec<String>>, Query)),
     responses((status = 200, body = PolicyVersion), Refusals))]
 async fn retrieve(place: InZone, query: Query) -> Result<Json<PolicyVersion>, Refused> {
+    query.expands_only(&["user"])?;
     let format = Format::asked(&query)?;
-    Ok(Json(find(&place, place.part("version_id")).await?.show(Some(format))))
+    let row: Row = find(&place, named(&place, place.part("version_id"))).await?;
+    let users = policy_rows::users_of(&place, &query, std::slice::from_ref(&row)).await?;
+    Ok(Json(row.show(Some(format), &users)))
 }
 
 /// Archive a policy version
@@ -156,10 +157,8 @@ async fn retrieve(place: InZone, query: Query) -> Result<Json<PolicyVersion>, Re
     responses((status = 200, body = PolicyVersion), Refusals))]
 async fn archive(place: InZone) -> Result<Json<PolicyVersion>, Refused> {
     let id = place.part("version_id");
-    let row = find(&place, id).await?;
-    place.customer_only(&row.owner_type)?;
-    policies::archived(&place, Archivable::PolicyVersion, id, "policy version").await?;
-    Ok(Json(find(&place, id).await?.show(None)))
+    policy_rows::archive::<Row>(&place, Archivable::PolicyVersion, id, named(&place, id)).await?;
+    tell(&place, id).await
 }
 
 /// Exactly one of the two syntaxes.
@@ -180,15 +179,34 @@ fn read(raw: Option<String>, json: Option<serde_json::Value>, schema: &SchemaVer
     read.map_err(|fault| Refused::bad(field, &format!("is no policy of schema {}: {fault}", schema.version)))
 }
 
-async fn find(place: &InZone, id: &str) -> Result<Row, Refused> {
-    let conditions = place.rows().equals("t.id", id).equals("t.policy_id", place.part("id"));
-    let row = place.store.find::<Row>(COLUMNS, "policy_versions t", conditions).await?;
-    row.ok_or_else(|| Refused::not_found("policy version"))
+/// In both syntaxes.
+async fn tell(place: &InZone, id: &str) -> Result<Json<PolicyVersion>, Refused> {
+    Ok(Json(find::<Row>(place, named(place, id)).await?.show(None, &Expanded::default())))
+}
+
+/// The version of this id, of the policy of the path.
+fn named(place: &InZone, id: &str) -> Conditions {
+    place.rows().equals("t.id", id).equals("t.policy_id", place.part("id"))
+}
+
+impl PolicyRow for Row {
+    const WHAT: &'static str = "policy version";
+    const COLUMNS: &'static str = "t.id, t.zone_id, t.policy_id, t.owner_type, t.version, t.schema_version, t.sha, \
+        t.cedar_json, t.cedar_raw, t.created_by, t.archived_by, t.created_at, t.archived_at";
+    const TABLES: &'static str = "policy_versions t";
+
+    fn authors(&self) -> &AuthorsRow {
+        &self.authors
+    }
+
+    fn owner_type(&self) -> &str {
+        &self.owner_type
+    }
 }
 
 impl Row {
     /// In one syntax, or in both.
-    pub(super) fn show(self, format: Option<Format>) -> PolicyVersion {
+    pub(super) fn show(self, format: Option<Format>, users: &Expanded) -> PolicyVersion {
         PolicyVersion {
             id: self.id,
             zone_id: self.zone_id,
@@ -199,13 +217,7 @@ impl Row {
             sha: self.sha,
             cedar_json: json::read(Some(self.cedar_json).filter(|_| format != Some(Format::Cedar))),
             cedar_raw: Some(self.cedar_raw).filter(|_| format != Some(Format::Json)),
-            created_by: self.created_by,
-            archived_by: self.archived_by,
-            created_at: Timestamp::from_millis(self.created_at),
-            archived_at: self.archived_at.map(Timestamp::from_millis),
+            authors: self.authors.show(users),
         }
     }
 }
-
-pub(super) const COLUMNS: &str = "t.id, t.zone_id, t.policy_id, t.owner_type, t.version, t.schema_version, t.sha, \
-    t.cedar_json, t.cedar_raw, t.created_by, t.archived_by, t.created_at, t.archived_at";

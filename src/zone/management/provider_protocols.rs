@@ -75,15 +75,15 @@ impl Protocols {
         Ok(self)
     }
 
+    /// Where a code is exchanged, and the client secret sent; none where the issuer's discovery document says it.
+    pub(super) fn token_endpoint(protocols: Option<&Self>) -> Option<&str> {
+        protocols?.oauth2.as_ref()?.token_endpoint.as_deref()
+    }
+
     /// Whose tokens are the provider's: of the issuer that is named, else of the identifier where it is a URL. A
     /// platform that only vouches for workloads has no protocols to speak of.
     pub(super) fn issuer(protocols: Option<&Self>, identifier: &str) -> Option<String> {
         let named = protocols.and_then(|protocols| protocols.oauth2.as_ref()?.issuer.clone());
         named.or_else(|| body::url("identifier", identifier.to_owned()).ok())
-    }
-
-    /// Where codes are redeemed with the client secret, unless that is left to the issuer's metadata.
-    pub(super) fn token_endpoint(&self) -> Option<&str> {
-        self.oauth2.as_ref()?.token_endpoint.as_deref()
     }
 }

@@ -32,7 +32,6 @@ use crate::zone::management::refused::Refusals;
 use crate::zone::management::refused::Refused;
 use crate::zone::management::refused::settle;
 use crate::zone::management::second_factor::SecondFactor;
-use crate::zone::store::Argument;
 use crate::zone::store::Conditions;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Issuer>> {
@@ -131,7 +130,7 @@ struct Update {
     ("query[identifier]" = Option<Vec<String>>, Query), ("sort" = Option<String>, Query),
 ), responses((status = 200, body = Page<Provider>), Refusals))]
 async fn list(place: InZone, query: Query) -> Result<Json<Page<Provider>>, Refused> {
-    let (conditions, window) = query.named(place.rows())?;
+    let (conditions, window) = query.named(place.rows(), &[])?;
     let types = query.choices("type", &["external", "keycard-vault", "keycard-sts"])?;
     let conditions = conditions.one_of("t.type", &types);
     let listed = place.store.list::<Row>(COLUMNS, "providers t", conditions, &window).await?;
@@ -147,7 +146,7 @@ async fn create(place: InZone, Body(sent): Body<Create>) -> Result<Json<Provider
     let name = body::name(sent.name)?;
     let identifier = body::identifier(sent.identifier)?;
     let protocols = sent.protocols.map(|protocols| protocols.checked(&identifier)).transpose()?;
-    let secret = sent.client_secret.map(|secret| seal(&place, id.as_str(), secret)).transpose()?;
+    let secret = sent.client_secret.map(|secret| seal(&place.issuer, id.as_str(), secret)).transpose()?;
     let columns = vec![
         ("id", id.as_str().into()),
         ("zone_id", place.zone().into()),
@@ -199,22 +198,15 @@ async fn update(
     let protocols = merged.map(serde_json::from_value::<Protocols>).transpose();
     let protocols = protocols.map_err(|error| Refused::body(format!("`protocols` is off: {error}")))?;
     let protocols = protocols.map(|protocols| protocols.checked(&identifier)).transpose()?;
-    let secret: Argument = match sent.client_secret {
-        // Who does not know the secret must not have it sent to a host of their own.
-        Patch::Keep if old.client_secret_sealed.is_some() && former != goes_to(protocols.as_ref(), &identifier) => {
-            return Err(Refused::bad("client_secret", "must be sent again, for it would go to another address"));
-        }
-        Patch::Keep => old.client_secret_sealed.into(),
-        Patch::Clear => None::<String>.into(),
-        Patch::Set(secret) => seal(&place, &old.id, secret)?.into(),
-    };
+    let moves = former != goes_to(protocols.as_ref(), &identifier);
+    let secret = changed_secret(&place.issuer, &old.id, sent.client_secret, old.client_secret_sealed, moves)?;
     let columns = vec![
         ("issuer", Protocols::issuer(protocols.as_ref(), &identifier).into()),
         ("identifier", identifier.into()),
         ("name", body::name(sent.name.required("name", old.name)?)?.into()),
         ("description", body::description(sent.description.apply(old.description))?.into()),
         ("client_id", sent.client_id.apply(old.client_id).into()),
-        ("client_secret_sealed", secret),
+        ("client_secret_sealed", secret.into()),
         ("metadata", MetadataUpdate::merge(sent.metadata, old.metadata)?.into()),
         ("protocols", json::write(protocols)?.into()),
     ];
@@ -224,12 +216,17 @@ async fn update(
 }
 
 /// Delete provider
+///
+/// The provider by which administrators sign in only an administrator, who shows a second factor first.
 #[utoipa::path(delete, path = "/zones/{zone_id}/providers/{id}", tag = "providers",
     params(("zone_id" = String, Path), ("id" = String, Path)), responses((status = 204), Refusals))]
-async fn delete(place: InZone) -> Result<StatusCode, Refused> {
+async fn delete(place: InZone, second_factor: SecondFactor) -> Result<StatusCode, Refused> {
     let row = find(&place, place.row()).await?;
     place.customer_only(&row.owner_type)?;
-    settle(place.store.remove("providers", place.own()).await?, "provider")?;
+    if place.store.sign_in_provider().await?.is_some_and(|provider| provider.id == row.id) {
+        place.keeps_the_door(&second_factor).await?;
+    }
+    settle(place.store.remove_provider(&row.id, place.now).await?, "provider")?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -262,15 +259,35 @@ impl Row {
 }
 
 /// The issuer, whose metadata name the token endpoint, and the token endpoint where it is named here.
-type SecretGoesTo = (Option<String>, Option<String>);
+pub(super) type SecretGoesTo = (Option<String>, Option<String>);
 
-fn goes_to(protocols: Option<&Protocols>, identifier: &str) -> SecretGoesTo {
-    (Protocols::issuer(protocols, identifier), protocols.and_then(Protocols::token_endpoint).map(str::to_owned))
+pub(super) fn goes_to(protocols: Option<&Protocols>, identifier: &str) -> SecretGoesTo {
+    (Protocols::issuer(protocols, identifier), Protocols::token_endpoint(protocols).map(str::to_owned))
 }
 
-fn seal(place: &InZone, id: &str, secret: String) -> Result<String, Refused> {
+/// A client secret, for the row of the provider `id` alone.
+pub(super) fn seal(issuer: &Issuer, id: &str, secret: String) -> Result<String, Refused> {
     let secret = Secret::new(body::text("client_secret", secret, 1..=4096)?);
-    Ok(place.issuer.keyring.seal().seal(&format!("providers/{id}"), &secret)?)
+    Ok(issuer.keyring.seal().seal(&format!("providers/{id}"), &secret)?)
+}
+
+/// The sealed client secret of the provider `id` after a change. One that is kept while what it is sent to `moves` is
+/// refused: who does not know it must not have it sent to a host of their own.
+pub(super) fn changed_secret(
+    issuer: &Issuer,
+    id: &str,
+    sent: Patch<String>,
+    sealed: Option<String>,
+    moves: bool,
+) -> Result<Option<String>, Refused> {
+    match (sent, sealed) {
+        (Patch::Keep, Some(_)) if moves => {
+            Err(Refused::bad("client_secret", "must be sent again: it would go to another address"))
+        }
+        (Patch::Keep, sealed) => Ok(sealed),
+        (Patch::Clear, _) => Ok(None),
+        (Patch::Set(secret), _) => seal(issuer, id, secret).map(Some),
+    }
 }
 
 async fn find(place: &InZone, conditions: Conditions) -> Result<Row, Refused> {

@@ -69,6 +69,11 @@ impl Refused {
         Self { status: StatusCode::NOT_FOUND, code: "not_found", message: format!("There is no such {what}") }
     }
 
+    /// There is no such thing here, and never will be.
+    pub(super) fn not_supported(message: &str) -> Self {
+        Self { status: StatusCode::NOT_FOUND, code: "not_supported", message: message.to_owned() }
+    }
+
     /// It would be the second of its name, or is still in use.
     pub(super) fn conflict(message: &str) -> Self {
         Self { status: StatusCode::CONFLICT, code: "conflict", message: message.to_owned() }

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Value;
 use sqlx::FromRow;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -20,8 +21,10 @@ use crate::model::Timestamp;
 use crate::zone::id::RowId;
 use crate::zone::issuer::Issuer;
 use crate::zone::management::applications;
+use crate::zone::management::applications::Application;
 use crate::zone::management::body;
 use crate::zone::management::body::Body;
+use crate::zone::management::expanded;
 use crate::zone::management::in_zone::InZone;
 use crate::zone::management::in_zone::tag;
 use crate::zone::management::json;
@@ -29,6 +32,7 @@ use crate::zone::management::metadata::Metadata;
 use crate::zone::management::metadata::MetadataUpdate;
 use crate::zone::management::page::Page;
 use crate::zone::management::patch::Patch;
+use crate::zone::management::providers::Provider;
 use crate::zone::management::query::Paging;
 use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
@@ -71,6 +75,14 @@ pub(super) struct Resource {
     /// Only present when this resource is returned as a dependency that has conditions.
     #[serde(skip_serializing_if = "Option::is_none")]
     when_accessing: Option<Vec<String>>,
+    /// Only with `expand[]=application`.
+    #[schema(value_type = Option<Application>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    application: Option<Value>,
+    /// Only with `expand[]=credential_provider`.
+    #[schema(value_type = Option<Provider>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential_provider: Option<Value>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -309,6 +321,8 @@ impl Row {
             scopes,
             metadata: json::read(self.metadata),
             when_accessing: json::read(self.when_accessing),
+            application: None,
+            credential_provider: None,
             created_at: Timestamp::from_millis(self.created_at),
             updated_at: Timestamp::from_millis(self.updated_at),
         }
@@ -325,12 +339,20 @@ impl ApplicationType {
 }
 
 async fn page(place: &InZone, query: &Query, rows: Conditions) -> Result<Json<Page<Resource>>, Refused> {
-    let (conditions, window) = query.named(rows)?;
+    let (conditions, window) = query.named(rows, &["application", "credential_provider"])?;
     let conditions = conditions
         .one_of("t.credential_provider_id", &query.all("credentialProviderId"))
         .one_of("t.owner_type", &query.choices("owner_type", &["platform", "customer"])?);
     let listed = place.store.list::<Row>(COLUMNS, "resources t", conditions, &window).await?;
-    Ok(Json(Page::of(listed, |row| row.show(&place.organization))))
+    let owners = listed.rows.iter().map(|row| row.application_id.as_ref());
+    let applications = expanded::applications(place, query, owners).await?;
+    let sources = listed.rows.iter().map(|row| row.credential_provider_id.as_ref());
+    let providers = expanded::providers_as(place, query.expands("credential_provider"), sources).await?;
+    Ok(Json(Page::of(listed, |row| Resource {
+        application: applications.of(row.application_id.as_ref()),
+        credential_provider: providers.of(row.credential_provider_id.as_ref()),
+        ..row.show(&place.organization)
+    })))
 }
 
 async fn find(place: &InZone, conditions: Conditions) -> Result<Row, Refused> {

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::LINK;
+use axum::response::AppendHeaders;
+use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde::Serialize;
 use sqlx::FromRow;
@@ -11,6 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::limits::ZONE_PAGE_MAX;
 use crate::model::Secret as Opened;
 use crate::model::Timestamp;
 use crate::zone::id::RowId;
@@ -20,7 +24,6 @@ use crate::zone::management::body::Body;
 use crate::zone::management::caller::Role;
 use crate::zone::management::in_zone::InZone;
 use crate::zone::management::json;
-use crate::zone::management::page::Page;
 use crate::zone::management::patch::Patch;
 use crate::zone::management::query::Paging;
 use crate::zone::management::query::Query;
@@ -116,11 +119,14 @@ struct Update {
 }
 
 /// List
+///
+/// As its clients read it: the secrets themselves without an envelope, up to 1000. Where there are more, the header `Link`
+/// says where they are (RFC 8288).
 #[utoipa::path(get, path = "/zones/{zone_id}/secrets", tag = "secrets", params(
     Paging, ("zone_id" = String, Path), ("entity_id" = Option<String>, Query), ("type" = Option<String>, Query),
     ("owner_type" = Option<String>, Query),
-), responses((status = 200, body = Page<Secret>), Refusals))]
-async fn list(place: InZone, query: Query) -> Result<Json<Page<Secret>>, Refused> {
+), responses((status = 200, body = Vec<Secret>), Refusals))]
+async fn list(place: InZone, query: Query) -> Result<impl IntoResponse, Refused> {
     query.knows(&["entity_id", "type", "owner_type"], &[])?;
     query.expands_only(&[])?;
     let conditions = place
@@ -128,9 +134,15 @@ async fn list(place: InZone, query: Query) -> Result<Json<Page<Secret>>, Refused
         .one_of("t.entity_id", &query.filter("entity_id"))
         .one_of("t.type", &query.choices("type", &["token", "password"])?)
         .one_of("t.owner_type", &query.choices("owner_type", &["platform", "customer"])?);
-    let window = query.window(&[("created_at", Order::Created), ("name", Order::Name)])?;
+    let mut window = query.window(&[("created_at", Order::Created), ("name", Order::Name)])?;
+    if query.one("limit")?.is_none() {
+        window.limit = ZONE_PAGE_MAX;
+    }
     let listed = place.store.list::<Row>(COLUMNS, "secrets t", conditions, &window).await?;
-    Ok(Json(Page::of(listed, Row::show)))
+    let more = listed.end.as_ref().filter(|_| listed.has_next);
+    let link = more.map(|end| format!("<?after={}>; rel=\"next\"", end.to_text()));
+    let link = AppendHeaders(link.map(|link| (LINK, link)));
+    Ok((link, Json(listed.rows.into_iter().map(Row::show).collect::<Vec<_>>())))
 }
 
 /// Create

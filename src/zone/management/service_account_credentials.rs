@@ -17,6 +17,8 @@ use crate::zone::management::body;
 use crate::zone::management::body::Body;
 use crate::zone::management::in_organization::InOrganization;
 use crate::zone::management::page::Page;
+use crate::zone::management::permissions;
+use crate::zone::management::permissions::Permitted;
 use crate::zone::management::query::Paging;
 use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
@@ -63,14 +65,15 @@ struct Row {
 #[utoipa::path(get, path = "/organizations/{organization_id}/service-accounts/{service_account_id}/credentials",
     tag = "service-accounts",
     params(Paging, ("organization_id" = String, Path), ("service_account_id" = String, Path)),
-    responses((status = 200, body = Page<ServiceAccountCredential>), Refusals))]
-async fn list(place: InOrganization, query: Query) -> Result<Json<Page<ServiceAccountCredential>>, Refused> {
+    responses((status = 200, body = Page<Permitted<ServiceAccountCredential>>), Refusals))]
+async fn list(place: InOrganization, query: Query) -> Result<Json<Page<Permitted<ServiceAccountCredential>>>, Refused> {
     query.knows(&[], &[])?;
     query.expands_only(&[])?;
     let conditions = service_accounts::check(&place, place.part("service_account_id")).await?;
     let window = query.window(&[("created_at", Order::Created)])?;
     let listed = place.issuer.store.list::<Row>(COLUMNS, TABLE, conditions, &window).await?;
-    Ok(Json(Page::of(listed, |row| row.show(None))))
+    let shown = permissions::asked(&place.caller, place.role, &query);
+    Ok(Json(Page::of(listed, |row| Permitted::new(row.show(None), &shown)).with_permissions(shown.clone())))
 }
 
 /// Create credential
@@ -108,10 +111,13 @@ async fn create(
 #[utoipa::path(get,
     path = "/organizations/{organization_id}/service-accounts/{service_account_id}/credentials/{id}",
     tag = "service-accounts",
-    params(("organization_id" = String, Path), ("service_account_id" = String, Path), ("id" = String, Path)),
-    responses((status = 200, body = ServiceAccountCredential), Refusals))]
-async fn retrieve(place: InOrganization) -> Result<Json<ServiceAccountCredential>, Refused> {
-    Ok(Json(find(&place, place.part("id")).await?.show(None)))
+    params(("organization_id" = String, Path), ("service_account_id" = String, Path), ("id" = String, Path),
+    ("expand[]" = Option<Vec<String>>, Query)),
+    responses((status = 200, body = Permitted<ServiceAccountCredential>), Refusals))]
+async fn retrieve(place: InOrganization, query: Query) -> Result<Json<Permitted<ServiceAccountCredential>>, Refused> {
+    query.expands_only(&[])?;
+    let shown = permissions::asked(&place.caller, place.role, &query);
+    Ok(Json(Permitted::new(find(&place, place.part("id")).await?.show(None), &shown)))
 }
 
 /// Update credential

@@ -19,6 +19,8 @@ use crate::zone::management::body::Body;
 use crate::zone::management::in_organization::InOrganization;
 use crate::zone::management::page::Page;
 use crate::zone::management::patch::Patch;
+use crate::zone::management::permissions;
+use crate::zone::management::permissions::Permitted;
 use crate::zone::management::query::Paging;
 use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
@@ -72,13 +74,14 @@ pub(super) struct Renamed {
 /// List service accounts
 #[utoipa::path(get, path = "/organizations/{organization_id}/service-accounts", tag = "service-accounts",
     params(Paging, ("organization_id" = String, Path)),
-    responses((status = 200, body = Page<ServiceAccount>), Refusals))]
-async fn list(place: InOrganization, query: Query) -> Result<Json<Page<ServiceAccount>>, Refused> {
+    responses((status = 200, body = Page<Permitted<ServiceAccount>>), Refusals))]
+async fn list(place: InOrganization, query: Query) -> Result<Json<Page<Permitted<ServiceAccount>>>, Refused> {
     query.knows(&[], &[])?;
     query.expands_only(&[])?;
     let window = query.window(&[("created_at", Order::Created)])?;
     let listed = place.issuer.store.list::<Row>(COLUMNS, TABLE, place.rows(), &window).await?;
-    Ok(Json(Page::of(listed, Row::show)))
+    let shown = permissions::asked(&place.caller, place.role, &query);
+    Ok(Json(Page::of(listed, |row| Permitted::new(row.show(), &shown)).with_permissions(shown.clone())))
 }
 
 /// Create service account
@@ -101,10 +104,12 @@ async fn create(place: InOrganization, Body(sent): Body<Named>) -> Result<Json<S
 
 /// Get service account
 #[utoipa::path(get, path = "/organizations/{organization_id}/service-accounts/{id}", tag = "service-accounts",
-    params(("organization_id" = String, Path), ("id" = String, Path)),
-    responses((status = 200, body = ServiceAccount), Refusals))]
-async fn retrieve(place: InOrganization) -> Result<Json<ServiceAccount>, Refused> {
-    Ok(Json(find(&place, place.part("id")).await?.show()))
+    params(("organization_id" = String, Path), ("id" = String, Path), ("expand[]" = Option<Vec<String>>, Query)),
+    responses((status = 200, body = Permitted<ServiceAccount>), Refusals))]
+async fn retrieve(place: InOrganization, query: Query) -> Result<Json<Permitted<ServiceAccount>>, Refused> {
+    query.expands_only(&[])?;
+    let shown = permissions::asked(&place.caller, place.role, &query);
+    Ok(Json(Permitted::new(find(&place, place.part("id")).await?.show(), &shown)))
 }
 
 /// Update service account

@@ -17,6 +17,8 @@ use crate::zone::management::query::Paging;
 use crate::zone::management::query::Query;
 use crate::zone::management::refused::Refusals;
 use crate::zone::management::refused::Refused;
+use crate::zone::management::user_details::Details;
+use crate::zone::management::user_details::UserDetails;
 use crate::zone::store::Order;
 
 pub(super) fn router() -> OpenApiRouter<Arc<Issuer>> {
@@ -45,6 +47,8 @@ pub(super) struct User {
     subject: Option<String>,
     #[schema(value_type = Option<String>, format = DateTime)]
     authenticated_at: Option<Timestamp>,
+    #[serde(flatten)]
+    details: Details,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     #[schema(value_type = String, format = DateTime)]
@@ -70,18 +74,18 @@ pub(super) struct UserAgent {
 
 #[derive(FromRow)]
 pub(super) struct Row {
-    id: String,
+    pub(super) id: String,
     zone_id: String,
     identifier: String,
     email: String,
     email_verified: i64,
     status: String,
-    issuer: Option<String>,
-    provider_id: Option<String>,
-    subject: Option<String>,
+    pub(super) issuer: Option<String>,
+    pub(super) provider_id: Option<String>,
+    pub(super) subject: Option<String>,
     authenticated_at: Option<i64>,
-    created_at: i64,
-    updated_at: i64,
+    pub(super) created_at: i64,
+    pub(super) updated_at: i64,
 }
 
 #[derive(FromRow)]
@@ -106,7 +110,6 @@ pub(super) struct UserAgentRow {
 ), responses((status = 200, body = Page<User>), Refusals))]
 async fn list(place: InZone, query: Query) -> Result<Json<Page<User>>, Refused> {
     query.knows(&["id", "email", "identifier", "issuer", "subject", "external"], &["email", "subject"])?;
-    query.expands_only(&["credentials", "groups", "role_assignments", "grant_count", "session_count"])?;
     let mut conditions = place
         .rows()
         .one_of("t.id", &query.filter("id"))
@@ -127,15 +130,19 @@ async fn list(place: InZone, query: Query) -> Result<Json<Page<User>>, Refused> 
         ("identifier", Order::Identifier),
     ];
     let listed = place.store.list::<Row>(COLUMNS, "users t", conditions, &query.window(&orders)?).await?;
-    Ok(Json(Page::of(listed, |row| row.show(&place.organization))))
+    let details = UserDetails::of(&place, &query, &listed.rows).await?;
+    Ok(Json(Page::of(listed, |row| User { details: details.show(&row), ..row.show(&place.organization) })))
 }
 
 /// Get user
 #[utoipa::path(get, path = "/zones/{zone_id}/users/{id}", tag = "users",
-    params(("zone_id" = String, Path), ("id" = String, Path)), responses((status = 200, body = User), Refusals))]
-async fn retrieve(place: InZone) -> Result<Json<User>, Refused> {
+    params(("zone_id" = String, Path), ("id" = String, Path), ("expand[]" = Option<Vec<String>>, Query)),
+    responses((status = 200, body = User), Refusals))]
+async fn retrieve(place: InZone, query: Query) -> Result<Json<User>, Refused> {
     let row = place.store.find::<Row>(COLUMNS, "users t", place.row()).await?;
-    Ok(Json(row.ok_or_else(|| Refused::not_found("user"))?.show(&place.organization)))
+    let row = row.ok_or_else(|| Refused::not_found("user"))?;
+    let details = UserDetails::of(&place, &query, std::slice::from_ref(&row)).await?;
+    Ok(Json(User { details: details.show(&row), ..row.show(&place.organization) }))
 }
 
 /// List user agents
@@ -143,7 +150,7 @@ async fn retrieve(place: InZone) -> Result<Json<User>, Refused> {
     params(Paging, ("zone_id" = String, Path), ("sort" = Option<String>, Query)),
     responses((status = 200, body = Page<UserAgent>), Refusals))]
 async fn list_user_agents(place: InZone, query: Query) -> Result<Json<Page<UserAgent>>, Refused> {
-    let (conditions, window) = query.named(place.rows())?;
+    let (conditions, window) = query.named(place.rows(), &[])?;
     let listed = place.store.list::<UserAgentRow>(USER_AGENT_COLUMNS, "user_agents t", conditions, &window).await?;
     Ok(Json(Page::of(listed, |row| row.show(&place.organization))))
 }
@@ -172,6 +179,7 @@ impl Row {
             provider_id: self.provider_id,
             subject: self.subject,
             authenticated_at: self.authenticated_at.map(Timestamp::from_millis),
+            details: Details::default(),
             created_at: Timestamp::from_millis(self.created_at),
             updated_at: Timestamp::from_millis(self.updated_at),
         }

@@ -59,6 +59,7 @@ pub(super) struct Zone {
     login_flow: String,
     requires_invitation: bool,
     external_sync_enabled: bool,
+    /// Always null: see `EncryptionKey`.
     encryption_key: Option<EncryptionKey>,
     default_resource_id: Option<String>,
     default_mcp_gateway_application_id: Option<String>,
@@ -72,7 +73,7 @@ pub(super) struct Zone {
     permissions: Option<Permissions>,
 }
 
-/// AWS KMS configuration for zone encryption. It is kept and shown; this zone seals with its own key.
+/// AWS KMS configuration for zone encryption. It is refused: this zone seals with its own key, and calls no AWS.
 #[derive(Serialize, Deserialize, ToSchema)]
 struct EncryptionKey {
     /// AWS KMS Key ARN for encrypting the zone's data
@@ -102,7 +103,6 @@ struct Row {
     cimd_allowed_client_ids: String,
     requires_invitation: i64,
     external_sync_enabled: i64,
-    encryption_key_arn: Option<String>,
     user_identity_provider_id: Option<String>,
     default_resource_id: Option<String>,
     default_mcp_gateway_application_id: Option<String>,
@@ -213,6 +213,7 @@ async fn create(
     caller.check(role, "zones", Access::Write)?;
     let (id, now) = (ZoneId::random(), issuer.clock.now().as_millis());
     let name = body::name(sent.name)?;
+    no_encryption_key(sent.encryption_key)?;
     let mut columns: Vec<Column> = vec![
         ("id", id.as_str().into()),
         ("organization_id", organization.into()),
@@ -220,7 +221,6 @@ async fn create(
         ("name", name.into()),
         ("description", body::description(sent.description)?.into()),
         ("login_flow", sent.login_flow.unwrap_or(LoginFlow::Default).as_str().into()),
-        ("encryption_key_arn", sent.encryption_key.map(|key| key.arn).into()),
         ("requires_invitation", sent.requires_invitation.unwrap_or(false).into()),
         ("created_at", now.into()),
         ("updated_at", now.into()),
@@ -251,6 +251,7 @@ async fn retrieve(place: InZone, query: Query) -> Result<impl IntoResponse, Refu
     request_body = Update, responses((status = 200, body = Zone), Refusals))]
 async fn update(place: InZone, second_factor: SecondFactor, Body(sent): Body<Update>) -> Result<Json<Zone>, Refused> {
     let old = find(&place.issuer, place.zone()).await?;
+    no_encryption_key(sent.encryption_key.apply(None))?;
     if !matches!(sent.user_identity_provider_id, Patch::Keep) {
         place.keeps_the_door(&second_factor).await?;
     }
@@ -275,11 +276,6 @@ async fn update(place: InZone, second_factor: SecondFactor, Body(sent): Body<Upd
         ("default_resource_id", sent.default_resource_id.apply(old.default_resource_id).into()),
         ("default_mcp_gateway_application_id", gateway.clone().apply(old.default_mcp_gateway_application_id).into()),
     ];
-    match sent.encryption_key {
-        Patch::Keep => {}
-        Patch::Clear => columns.push(("encryption_key_arn", None::<String>.into())),
-        Patch::Set(key) => columns.push(("encryption_key_arn", key.arn.into())),
-    }
     if let Patch::Set(protocols) = sent.protocols {
         columns.extend(protocols.columns()?);
     }
@@ -322,7 +318,7 @@ impl Row {
             login_flow: self.login_flow,
             requires_invitation: self.requires_invitation != 0,
             external_sync_enabled: self.external_sync_enabled != 0,
-            encryption_key: self.encryption_key_arn.map(|arn| EncryptionKey { arn, r#type: AwsKms::Aws }),
+            encryption_key: None,
             default_resource_id: self.default_resource_id,
             default_mcp_gateway_application_id: self.default_mcp_gateway_application_id,
             user_identity_provider_id: self.user_identity_provider_id,
@@ -345,6 +341,16 @@ impl LoginFlow {
 async fn find(issuer: &Issuer, id: &str) -> Result<Row, Refused> {
     let row = issuer.store.find::<Row>(COLUMNS, "zones t", Conditions::default().equals("t.id", id)).await?;
     row.ok_or_else(|| Refused::not_found("zone"))
+}
+
+/// Refuses a key that nothing would be sealed with: whoever sends it counts on it.
+fn no_encryption_key(sent: Option<EncryptionKey>) -> Result<(), Refused> {
+    match sent {
+        None => Ok(()),
+        Some(EncryptionKey { arn: _, r#type: AwsKms::Aws }) => {
+            Err(Refused::bad("encryption_key", "is not supported: this server seals with a key of its own"))
+        }
+    }
 }
 
 /// Refuses the id of something that is not in this zone.
@@ -377,5 +383,5 @@ async fn visible(issuer: &Issuer, user: &str) -> Result<Vec<String>, Refused> {
 
 const COLUMNS: &str = "t.id, t.organization_id, t.home, t.owner_type, t.slug, t.name, t.description, t.login_flow, \
     t.pkce_required, t.dcr_enabled, t.cimd_enabled, t.cimd_allowed_client_ids, t.requires_invitation, \
-    t.external_sync_enabled, t.encryption_key_arn, t.user_identity_provider_id, t.default_resource_id, \
+    t.external_sync_enabled, t.user_identity_provider_id, t.default_resource_id, \
     t.default_mcp_gateway_application_id, t.created_at, t.updated_at";

@@ -64,7 +64,9 @@ pub(super) async fn permitted(
                 name: CREDENTIALS_DENY,
                 fields: &[
                     ("application", Field::Text(application.id.as_str())),
+                    ("application_name", Field::Text(&application.name)),
                     ("subject", Field::Text(subject(&request))),
+                    ("subject_name", Field::Text(subject_name(&request))),
                     ("resource", Field::Text(resource.identifier.as_str())),
                     ("scopes", Field::Text(&scopes.to_string())),
                     ("policy_set_version", Field::Text(facts.active.as_deref().unwrap_or(""))),
@@ -107,7 +109,9 @@ async fn compare(issuer: &Issuer, version: &str, request: &AccessRequest<'_>, en
         name: POLICIES_SHADOW,
         fields: &[
             ("application", Field::Text(request.applicant.id)),
+            ("application_name", Field::Text(request.applicant.name)),
             ("subject", Field::Text(subject(request))),
+            ("subject_name", Field::Text(subject_name(request))),
             ("resource", Field::Text(request.resource.identifier.as_str())),
             ("policy_set_version", Field::Text(version)),
             ("decision", Field::Text(word(&shadow.decision))),
@@ -124,6 +128,14 @@ fn subject<'a>(request: &AccessRequest<'a>) -> &'a str {
     match request.on_behalf {
         OnBehalf::Itself => request.applicant.id,
         OnBehalf::User(person) | OnBehalf::Impersonated(person) => person.id,
+    }
+}
+
+/// What people call them, where it is a person.
+fn subject_name<'a>(request: &AccessRequest<'a>) -> &'a str {
+    match request.on_behalf {
+        OnBehalf::Itself => "",
+        OnBehalf::User(person) | OnBehalf::Impersonated(person) => person.identifier,
     }
 }
 

@@ -11,8 +11,8 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::IntoResponse;
 use serde_json::json;
 
+use crate::zone::claims::Session;
 use crate::zone::issuer::Issuer;
-use crate::zone::issuer::Session;
 use crate::zone::oauth::USERINFO;
 use crate::zone::oauth::members::object;
 use crate::zone::oauth::possession::proven_key;

@@ -114,6 +114,15 @@ impl Store {
         Ok(())
     }
 
+    /// New rows, all or none.
+    pub(in crate::zone) async fn insert_all(&self, rows: Vec<(&'static str, Vec<Column>)>) -> Result<(), StoreFailed> {
+        let mut change = self.pool.begin().await?;
+        for (table, columns) in rows {
+            insert_within(&mut change, table, columns).await?;
+        }
+        Ok(change.commit().await?)
+    }
+
     /// Changes the row that `conditions` name, if it was last changed at `expected`, where something is expected.
     /// `updated_at` moves on with every change, so that it tells them apart.
     pub(in crate::zone) async fn update(
@@ -185,7 +194,7 @@ pub(super) async fn insert_within(
     Ok(())
 }
 
-fn bound(sql: &str, arguments: Vec<Argument>) -> sqlx::query::Query<'static, Any, sqlx::any::AnyArguments> {
+pub(super) fn bound(sql: &str, arguments: Vec<Argument>) -> sqlx::query::Query<'static, Any, sqlx::any::AnyArguments> {
     let query = sqlx::query(AssertSqlSafe(sql.to_owned()));
     arguments.into_iter().fold(query, |query, argument| argument.bind(query))
 }

@@ -272,8 +272,16 @@ async fn a_secret_is_sealed_and_opened_one_at_a_time() {
     let changed = office.patch(&path, change).await;
     assert_eq!((&changed["type"], &changed["version"]), (&json!("password"), &json!(2)));
     assert_eq!(office.get(&path).await["data"]["password"], "hunter3");
-    assert_eq!(office.get(&format!("{list}?type=token")).await["items"], json!([]));
-    assert_eq!(office.get(&format!("{list}?entity_id={resource}")).await["items"].as_array().unwrap().len(), 1);
+    assert_eq!(office.get(&format!("{list}?type=token")).await, json!([]));
+    assert_eq!(office.get(&format!("{list}?entity_id={resource}")).await.as_array().unwrap().len(), 1);
+    // No envelope: where there is more, a header says so.
+    let second = json!({"name": "second", "entity_id": resource, "data": {"type": "token", "token": "t"}});
+    let second = office.post(list, second).await;
+    let page = office.call("GET", &format!("{list}?limit=1&sort=name"), None).await;
+    assert_eq!(page.body[0]["id"], made["id"]);
+    let next = page.header("link").strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned();
+    let page = office.call("GET", &format!("{list}{next}&sort=name"), None).await;
+    assert_eq!((&page.body[0]["id"], page.header("link")), (&second["id"], ""));
     let wrong = json!({"name": "x", "entity_id": "x", "data": {"type": "token", "token": "t"}});
     assert_eq!(office.refused("POST", list, Some(wrong)).await.0, 400);
     let sealed = office.scene.zone.store().dump("SELECT data_sealed FROM secrets").await;

@@ -9,8 +9,8 @@ use crate::zone::Registration;
 
 static OWN_KEY: LazyLock<SigningKey> = LazyLock::new(|| SigningKey::generate().unwrap());
 
-const CLIENT: &str = "https://this.zone";
-const SECRET: &str = "s p%c:t";
+pub(super) const CLIENT: &str = "https://this.zone";
+pub(super) const SECRET: &str = "s p%c:t";
 
 fn outbound() -> crate::http::Client {
     let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
@@ -22,7 +22,7 @@ fn outbound() -> crate::http::Client {
 }
 
 /// A zone whose people may sign in elsewhere.
-async fn of_guests() -> Scene {
+pub(super) async fn of_guests() -> Scene {
     let rules = Rules { registration: Registration::Open, outbound: Some(outbound()), ..Rules::default() };
     Scene::of_people_under(rules).await
 }
@@ -48,14 +48,14 @@ async fn let_vouch(scene: &Scene, issuer: &str, client: &str, secret: &str) {
 }
 
 /// A provider that publishes what it must, and whose next ID token a test writes.
-struct Scripted {
-    issuer: String,
+pub(super) struct Scripted {
+    pub(super) issuer: String,
     id_token: Arc<Mutex<String>>,
     asked: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Scripted {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
         let (id_token, asked) = (Arc::new(Mutex::new(String::new())), Arc::new(Mutex::new(Vec::new())));
@@ -119,7 +119,7 @@ impl Scripted {
     }
 
     /// Goes there and comes back with these claims.
-    async fn visit(&self, browser: &Browser<'_>, more: Value) -> Page {
+    pub(super) async fn visit(&self, browser: &Browser<'_>, more: Value) -> Page {
         let left = browser.get("/account").await;
         self.sign(&left.answer("nonce").unwrap(), more);
         browser.get(&self.answer(&left.answer("state").unwrap())).await
@@ -133,7 +133,7 @@ fn is_refused(page: &Page) {
     assert!(page.text.contains("Continue with Elsewhere"), "{}", page.text);
 }
 
-async fn is_signed_in(browser: &Browser<'_>, name: &str) -> bool {
+pub(super) async fn is_signed_in(browser: &Browser<'_>, name: &str) -> bool {
     let page = browser.get("/account").await;
     page.status == StatusCode::OK && page.text.contains(&format!("<h1>{name}</h1>"))
 }

@@ -248,7 +248,8 @@ async fn a_manifest_names_what_is_there() {
     assert_eq!(policies["items"].as_array().unwrap().len(), 2);
     assert_eq!(policies["items"][0]["cedar_raw"], CANONICAL);
     let listed = office.get(&list).await;
-    assert!(listed["items"][0].get("manifest").is_none() && listed["items"][0].get("attestation").is_none());
+    assert_eq!(listed["items"][0]["manifest"], told);
+    assert!(listed["items"][0].get("attestation").is_none());
     let told_set = office.get(&format!("{SETS}/{set}")).await;
     assert_eq!(
         (&told_set["latest_version"], &told_set["active"], &told_set["mode"]),
@@ -423,6 +424,9 @@ async fn an_attestation_verifies_with_the_jwks_also_after_a_rotation() {
         "attested_at": statement["attested_at"], "attested_by": first["created_by"],
     });
     assert_eq!(statement, expected);
+    // Beside the signed statement the same decoded, in the words of the SDK.
+    let attestation = &first["attestation"];
+    assert_eq!((&attestation["status"], &attestation["manifest_sha"]), (&json!("created"), &first["manifest_sha"]));
     assert_eq!(office.get(&path).await["attestation"], first["attestation"], "signed once");
     office.scene.zone.rotate_key().await.unwrap();
     office.scene.clock.advance(Duration::from_secs(3 * 24 * 3600));

@@ -133,7 +133,7 @@ async fn a_policy_that_can_not_be_evaluated_denies() {
 
 /// Keeps what an auditor is told.
 #[derive(Default)]
-struct Told(std::sync::Mutex<Vec<(String, String)>>);
+pub(super) struct Told(std::sync::Mutex<Vec<(String, String)>>);
 
 impl crate::zone::Events for Told {
     fn record(&self, event: &crate::zone::Event<'_>) {
@@ -142,7 +142,7 @@ impl crate::zone::Events for Told {
 }
 
 impl Told {
-    fn take(&self) -> Vec<(String, String)> {
+    pub(super) fn take(&self) -> Vec<(String, String)> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 }

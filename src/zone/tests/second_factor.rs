@@ -7,7 +7,7 @@ use crate::zone::OWN_CLIENT;
 use crate::zone::people::one_time_password;
 
 /// Gives Ada an authenticator; its secret.
-async fn authenticator(scene: &Scene) -> Secret {
+pub(super) async fn authenticator(scene: &Scene) -> Secret {
     let browser = Browser::new(scene);
     let page = browser.open("/account").await;
     let mark = page.field("mark");
@@ -20,7 +20,7 @@ async fn authenticator(scene: &Scene) -> Secret {
 }
 
 /// A session of the command line, begun with password and one-time password.
-async fn session_with_both(scene: &Scene, secret: &Secret) -> String {
+pub(super) async fn session_with_both(scene: &Scene, secret: &Secret) -> String {
     scene.clock.advance(Duration::from_secs(60));
     let browser = Browser::new(scene);
     let page = browser.get(&scene.request(OWN_CLIENT, &[("scope", "openid")])).await;

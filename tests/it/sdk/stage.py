@@ -6,11 +6,41 @@ import os
 import socket
 import urllib.request
 
+import pydantic
 from keycardai_api import KeycardAPI
 
 told = json.loads(os.environ["STAGE"])
 issuer, folder = told["issuer"], told["folder"]
-api = KeycardAPI(api_key=told["token"], base_url=issuer, max_retries=0)
+
+
+class Strict(KeycardAPI):
+    """The SDK, which believes whatever it gets; here each reply must be what its model says, every type and field."""
+
+    # For each model that came, the fields that it came with.
+    seen = {}
+
+    def __init__(self, token):
+        super().__init__(api_key=token, base_url=issuer, max_retries=0)
+
+    def _process_response_data(self, *, data, cast_to, response):
+        if cast_to is not object:
+            self.note(pydantic.TypeAdapter(cast_to).validate_json(response.content, strict=True))
+        return super()._process_response_data(data=data, cast_to=cast_to, response=response)
+
+    def note(self, value):
+        """Remembers the models in the value."""
+        if isinstance(value, pydantic.BaseModel):
+            model = type(value)
+            self.seen.setdefault(model, set()).update(value.model_fields_set)
+            value = [getattr(value, name) for name in model.model_fields]
+        elif isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, list):
+            for part in value:
+                self.note(part)
+
+
+api = Strict(told["token"])
 zone = api.zones.list().items[0]
 
 

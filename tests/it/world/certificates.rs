@@ -1,5 +1,7 @@
 //! The test CA that upstreams are certified by, and TLS settings for both ends.
 
+use std::fs;
+use std::fs::File;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,31 +21,43 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 
-/// One per test process; its certificate lies in a file, its key nowhere.
+/// One for all test processes, in a place of its own below `target/tmp` that the next run finds again. Nobody trusts it
+/// but the tests.
 pub struct TestCa {
     issuer: Issuer<'static, KeyPair>,
     pem_file: PathBuf,
-    _folder: tempfile::TempDir,
 }
 
 impl TestCa {
-    /// The one of this process.
+    /// The one that there is.
     pub fn shared() -> &'static Self {
         static CA: OnceLock<TestCa> = OnceLock::new();
-        CA.get_or_init(Self::create)
+        CA.get_or_init(Self::open)
     }
 
-    fn create() -> Self {
-        let key = KeyPair::generate().unwrap();
+    /// Made by the process that comes first; the others wait for it.
+    fn open() -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("upstream-ca");
+        fs::create_dir_all(&folder).unwrap();
+        let lock = File::create(folder.join("lock")).unwrap();
+        lock.lock().unwrap();
         let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, "upstream test CA");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let certificate = params.self_signed(&key).unwrap();
-        let folder = tempfile::Builder::new().prefix("vk-ca-").tempdir().unwrap();
-        let pem_file = folder.path().join("upstream-ca.pem");
-        std::fs::write(&pem_file, certificate.pem()).unwrap();
-        Self { issuer: Issuer::new(params, key), pem_file, _folder: folder }
+        let (pem_file, key_file) = (folder.join("upstream-ca.pem"), folder.join("key.pem"));
+        let key = match fs::read_to_string(&key_file) {
+            Ok(pem) => KeyPair::from_pem(&pem).unwrap(),
+            Err(_) => {
+                let key = KeyPair::generate().unwrap();
+                fs::write(&pem_file, params.self_signed(&key).unwrap().pem()).unwrap();
+                // It is there as a whole or not at all, and then the certificate is there.
+                fs::write(folder.join("key.new"), key.serialize_pem()).unwrap();
+                fs::rename(folder.join("key.new"), &key_file).unwrap();
+                key
+            }
+        };
+        Self { issuer: Issuer::new(params, key), pem_file }
     }
 
     /// The CA's certificate.

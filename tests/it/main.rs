@@ -34,4 +34,5 @@ mod tidy;
 mod world;
 mod zone_alone;
 mod zone_events;
+mod zone_lists;
 mod zone_oauth;

@@ -491,13 +491,28 @@ fn a_team_comes_in_to_a_zone_alone_on_postgresql() {
     a_team_comes_in(&postgres());
 }
 
+/// What SQLite itself finds wrong with a file, and rows that speak of others that are not there: nothing.
+fn is_sound(file: &str) {
+    let look = async {
+        sqlx::any::install_default_drivers();
+        let mut connection =
+            <sqlx::AnyConnection as sqlx::Connection>::connect(&format!("sqlite://{file}")).await.unwrap();
+        let said: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut connection).await.unwrap();
+        assert_eq!(said, ["ok"]);
+        let lost = sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut connection).await.unwrap();
+        assert_eq!(lost.len(), 0);
+        sqlx::Connection::close(connection).await.unwrap();
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(look);
+}
+
 #[test]
 fn what_was_written_survives_a_kill() {
     let mut alone = Alone::start("sqlite:{home}/team.db");
     let token = alone.valetkey(&["token", "create", "--name", "ci", "--scope", "admin"]);
     let zone = alone.ask(&token, "GET", "/zones", None).2["items"][0]["id"].as_str().unwrap().to_owned();
     let apps = format!("/zones/{zone}/applications");
-    for round in 0..3 {
+    for round in 0..5 {
         let address = alone.address.clone();
         let writer = {
             let (token, apps) = (token.clone(), apps.clone());
@@ -522,9 +537,12 @@ fn what_was_written_survives_a_kill() {
                 made
             })
         };
-        thread::sleep(Duration::from_millis(150));
+        // At no moment in particular.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        thread::sleep(Duration::from_millis(60 + u64::from(now.subsec_micros() % 120)));
         alone.child.kill().unwrap();
         alone.child.wait().unwrap();
+        is_sound(alone.database.trim_start_matches("sqlite:"));
         let made = writer.join().unwrap();
         (alone.child, alone.address, alone.said) = spawn(alone.home.path(), &alone.database, &[]);
         let path = format!("{apps}?query[identifier]=a{round}-&expand[]=total_count&limit=1");

@@ -280,7 +280,9 @@ async fn update(place: InZone, second_factor: SecondFactor, Body(sent): Body<Upd
         columns.extend(protocols.columns()?);
     }
     let conditions = Conditions::default().equals("id", place.zone());
-    settle(place.store.update("zones", columns, conditions, place.expected, place.now).await?, "zone")?;
+    // INVARIANT: what was not sent is written back as it was read, so that nobody may have changed it meanwhile.
+    let expected = place.expected.or(Some(old.updated_at));
+    settle(place.store.update("zones", columns, conditions, expected, place.now).await?, "zone")?;
     let row = find(&place.issuer, place.zone()).await?;
     Ok(Json(row.show(&place.issuer, None)))
 }

@@ -88,6 +88,9 @@ pub(super) async fn change_password(issuer: State<Arc<Issuer>>, headers: HeaderM
                 Attempt::Refused => return person.show(Word::Fault("That is not your password.")).await,
                 Attempt::TooMany => return person.show(Word::Fault("Too many attempts. Please wait.")).await,
             }
+        } else if issuer.store.sign_in_provider().await?.is_some() {
+            // Who is taken out there is out here too: a password would outlive that.
+            return person.show(Word::Fault("You sign in elsewhere; a password here is not for you.")).await;
         } else if !person.signed_in_lately() {
             return person.show(Word::SignInAgain).await;
         }

@@ -29,6 +29,7 @@ use crate::jose::hash_of;
 use crate::limits::JWT_LEEWAY;
 use crate::limits::ZONE_METHOD_BYTES_MAX;
 use crate::limits::ZONE_METHODS_MAX;
+use crate::limits::ZONE_SECOND_FACTOR_FRESH;
 use crate::model::Secret;
 use crate::model::Timestamp;
 use crate::zone::address;
@@ -164,7 +165,7 @@ impl Issuer {
         let state = secret.expose_str().unwrap_or_default();
         let (redirect_uri, scope) = (self.redirect_uri(), endpoints.scopes.join(" "));
         let (nonce, challenge) = (self.nonce(state), hash_of(&self.proof_key(state)));
-        let (prompt, age_max_s) = (asking.prompt.for_provider(), asking.age_max_s.map(|age| age.to_string()));
+        let (prompt, age_max_s) = (asking.prompt.for_provider(), asking.age_max_s().map(|age| age.to_string()));
         let mut parameters: Vec<(&str, &str)> =
             endpoints.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         parameters.extend([
@@ -225,7 +226,9 @@ impl Issuer {
         let token = self.fetch_id_token(&provider, &endpoints, code, &self.proof_key(state)).await?;
         let claims = self.verify_id_token(&provider, &endpoints, &token, &self.nonce(state)).await?;
         let first = claims.first_step(self.clock.now());
-        if way.asked_since.is_some_and(|since| first.at.as_millis() < since) {
+        // A provider that does not say when may have found a session open.
+        let is_stale = |since| claims.authenticated_at(self.clock.now()).is_none_or(|at| at.as_millis() < since);
+        if way.asked_since.is_some_and(is_stale) {
             return Err(NotSignedIn::Stale);
         }
         let user = self.welcome(&provider, &claims).await?;
@@ -330,24 +333,32 @@ impl Issuer {
 impl Asking {
     /// Since when the provider must have asked the person, where it matters. Clocks differ.
     fn since(&self, now: Timestamp) -> Option<Timestamp> {
-        let age_max = match self.prompt.has(Wish::SignIn) {
-            true => Some(Duration::ZERO),
-            false => self.age_max_s.map(Duration::from_secs),
-        };
-        Some(now.before(JWT_LEEWAY).before(age_max?))
+        Some(now.before(JWT_LEEWAY).before(Duration::from_secs(self.age_max_s()?)))
+    }
+
+    /// How long ago the sign-in may be, in seconds. Whoever is asked that must say when it was (OpenID Connect Core §2),
+    /// so that it is asked along with `prompt=login`.
+    fn age_max_s(&self) -> Option<u64> {
+        if self.prompt.has(Wish::SignIn) { Some(0) } else { self.age_max_s }
     }
 }
 
 impl IdToken {
-    /// As the provider says; what it does not say is left out, but for the time, which is now.
+    /// When the provider says that the person signed in; a sign-in that is still to come is none.
+    fn authenticated_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let at = self.auth_time.as_i64().filter(|at| *at > 0).map(Timestamp::from_seconds);
+        at.filter(|at| *at <= now)
+    }
+
+    /// As the provider says; what it does not say is left out, but for the time: so long ago that nothing which wants a
+    /// fresh sign-in goes by it.
     fn first_step(&self, now: Timestamp) -> FirstStep {
         let short = |text: &str| !text.is_empty() && text.len() <= ZONE_METHOD_BYTES_MAX && !text.contains('\0');
         let methods = self.amr.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
         let methods = methods.filter(|method| short(method)).take(ZONE_METHODS_MAX).map(str::to_owned).collect();
         let class = self.acr.as_str().filter(|class| short(class)).map(str::to_owned);
-        let at = self.auth_time.as_i64().filter(|at| *at > 0).map(Timestamp::from_seconds);
-        // A sign-in that is still to come is none.
-        let at = at.filter(|at| *at <= now).unwrap_or(now);
+        let not_fresh = || now.before(ZONE_SECOND_FACTOR_FRESH).before(Duration::from_secs(1));
+        let at = self.authenticated_at(now).unwrap_or_else(not_fresh);
         FirstStep { at, means: Means { methods, class } }
     }
 }

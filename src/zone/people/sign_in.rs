@@ -46,17 +46,23 @@ impl Issuer {
             Some((user, phc)) => (Some(user), phc),
             None => (None, None),
         };
-        // By who it is, for some go by two names; of nobody, by what was typed.
-        let whom = user.as_ref().map_or_else(|| identifier.to_lowercase(), |user| format!("\n{user}"));
-        let counted = Hash::of(&Secret::new(format!("sign-in\n{whom}")));
-        if self.store.attempt(&counted, ZONE_SIGN_IN_WINDOW, now).await? > ZONE_SIGN_IN_ATTEMPTS_MAX {
-            return Ok(Attempt::TooMany);
+        // By what was typed, whoever it is: what is counted tells nobody who has an account. And by who it is, for some
+        // go by two names.
+        let counted = |whom: &str| Hash::of(&Secret::new(format!("sign-in\n{whom}")));
+        let mut all = vec![counted(&identifier.to_lowercase())];
+        all.extend(user.as_ref().map(|user| counted(&format!("\n{user}"))));
+        for one in &all {
+            if self.store.attempt(one, ZONE_SIGN_IN_WINDOW, now).await? > ZONE_SIGN_IN_ATTEMPTS_MAX {
+                return Ok(Attempt::TooMany);
+            }
         }
         // Compared even when there is no such person: the time must not tell.
         let same = self.people.is_password(password, phc).await;
         let Some(user) = user.filter(|_| same) else { return Ok(Attempt::Refused) };
         let Some(user) = self.store.user(&user).await? else { return Ok(Attempt::Refused) };
-        self.store.forget_attempts(&counted).await?;
+        for one in &all {
+            self.store.forget_attempts(one).await?;
+        }
         self.was_right(place.as_ref()).await?;
         match self.has_second_factor(&user).await? {
             true => Ok(Attempt::SecondFactorNeeded(user)),

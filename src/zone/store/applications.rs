@@ -105,11 +105,15 @@ impl Store {
     /// Whether this is the client id of the daemon, through which the owner of a personal zone is signed in.
     pub(in crate::zone) async fn is_daemon(&self, client_id: &str) -> Result<bool, StoreFailed> {
         let found: Option<String> =
-            sqlx::query_scalar("SELECT id FROM applications WHERE id = $1 AND zone_id = $2 AND kind = 'daemon'")
-                .bind(client_id)
-                .bind(self.zone.as_str())
-                .fetch_optional(&self.pool)
-                .await?;
+            // by whose credential it is: an identifier that is free can be chosen for any application
+            sqlx::query_scalar(
+                "SELECT a.id FROM application_credentials c JOIN applications a ON a.id = c.application_id
+                 WHERE c.zone_id = $1 AND c.identifier = $2 AND c.type = 'password' AND a.kind = 'daemon'",
+            )
+            .bind(self.zone.as_str())
+            .bind(client_id)
+            .fetch_optional(&self.pool)
+            .await?;
         Ok(found.is_some())
     }
 

@@ -80,7 +80,7 @@ impl Store {
         }
         let row: Option<users::Row> = sqlx::query_as(
             "UPDATE users SET provider_id = $1, email = CASE WHEN $2 = '' THEN email ELSE $2 END,
-             email_verified = CASE WHEN $2 = '' THEN email_verified ELSE $3 END, authenticated_at = $4
+             email_verified = CASE WHEN $2 = '' THEN 0 ELSE $3 END, authenticated_at = $4
              WHERE zone_id = $5 AND issuer = $6 AND subject = $7 AND status = 'active'
              RETURNING id, identifier, email, email_verified",
         )

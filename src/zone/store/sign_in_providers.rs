@@ -30,6 +30,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreFailed> {
         let mut change = self.pool.begin().await?;
+        // The row is held before it is looked at: PostgreSQL would look for the provider as it was before the wait.
+        sqlx::query("UPDATE zones SET updated_at = updated_at WHERE id = $1")
+            .bind(self.zone.as_str())
+            .execute(&mut *change)
+            .await?;
         let chosen = sqlx::query(
             "UPDATE zones SET user_identity_provider_id = $1,
              updated_at = CASE WHEN updated_at < $2 THEN $2 ELSE updated_at + 1 END

@@ -142,6 +142,56 @@ async fn nobody_who_may_do_everything_is_made_without_a_fresh_second_factor() {
 }
 
 #[tokio::test]
+async fn how_the_people_of_another_zone_are_known_is_no_matter_of_providers_alone() {
+    let office = Office::of_people().await;
+    let scene = &office.scene;
+    let zone = format!("/zones/{}", office.post("/zones", json!({"name": "Other"})).await["id"].as_str().unwrap());
+    let body = json!({"name": "Elsewhere", "identifier": "https://idp.example", "client_id": "x"});
+    let made = office.post(&format!("{zone}/providers"), body).await;
+    let path = format!("{zone}/providers/{}", made["id"].as_str().unwrap());
+    let renamed = json!({"name": "Elsewhere still"});
+    let (narrow, wide) =
+        (scene.token(&["providers:write"]).await, scene.token(&["providers:write", "zones:write"]).await);
+    let code = scene.code(OWN_CLIENT, &[("scope", "openid")]).await;
+    let plain = scene.redeem(OWN_CLIENT, &code, &[]).await.word("access_token");
+    let status = async |token: &str, method: &str, path: &str, body: &Value| {
+        office.call_as(token, method, path, Some(body)).await.status
+    };
+    // one provider like another, until people sign in by it
+    assert_eq!(status(&narrow, "PATCH", &path, &renamed).await, StatusCode::OK);
+    assert_eq!(status(&plain, "PATCH", &path, &renamed).await, StatusCode::OK);
+    let chosen = json!({"user_identity_provider_id": made["id"]});
+    assert_eq!(status(&plain, "PATCH", &zone, &chosen).await, StatusCode::FORBIDDEN);
+    assert_eq!(status(&wide, "PATCH", &zone, &chosen).await, StatusCode::OK);
+    for (method, token, expected) in [
+        ("PATCH", &narrow, StatusCode::FORBIDDEN),
+        ("DELETE", &narrow, StatusCode::FORBIDDEN),
+        ("PATCH", &plain, StatusCode::FORBIDDEN),
+        ("PATCH", &wide, StatusCode::OK),
+    ] {
+        assert_eq!(status(token, method, &path, &renamed).await, expected, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn the_daemons_client_id_is_nobody_elses() {
+    let office = Office::of_people().await;
+    let daemon = office.scene.daemon.client_id.clone();
+    let credentials = "/zones/{zone}/application-credentials";
+    let listed = office.get(&format!("{credentials}?limit=100")).await["items"].clone();
+    let own = listed.as_array().unwrap().iter().find(|one| one["identifier"] == daemon.as_str()).unwrap();
+    office.delete(&format!("{credentials}/{}", own["id"].as_str().unwrap())).await;
+    let body = json!({"name": "eve", "identifier": "https://eve.example", "consent": "implicit",
+        "protocols": {"oauth2": {"redirect_uris": [CALLBACK]}}});
+    let eve = office.post("/zones/{zone}/applications", body).await["id"].clone();
+    let body = json!({"application_id": eve, "type": "public", "identifier": daemon});
+    office.post(credentials, body).await;
+    let code = office.scene.code(&daemon, &[("scope", "openid")]).await;
+    let token = office.scene.redeem(&daemon, &code, &[]).await.word("access_token");
+    assert_eq!(office.call_as(&token, "GET", "/zones", None).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
 async fn a_client_that_may_know_who_a_person_is_does_not_manage_their_zones() {
     let office = Office::of_people().await;
     let client = office.scene.public_client().await;

@@ -80,17 +80,16 @@ pub(super) async fn sign_out_browser(issuer: State<Arc<Issuer>>, headers: Header
 pub(super) async fn change_password(issuer: State<Arc<Issuer>>, headers: HeaderMap, sent: Sent) -> Response {
     act(&issuer, &headers, sent, async |person: &Person<'_>, parameters: &Parameters| {
         let (issuer, user) = (person.issuer, person.user);
-        let has_one = issuer.store.password_of(&user.identifier).await?.is_some_and(|(_, phc)| phc.is_some());
-        if has_one {
+        let password = PasswordHere::of(issuer, user).await?;
+        if password.is_set {
             let old = parameters.secret("old")?.unwrap_or_else(|| Secret::new(""));
             match issuer.show_password(&user.identifier, old, None).await? {
                 Attempt::SignedIn(_) | Attempt::SecondFactorNeeded(_) => {}
                 Attempt::Refused => return person.show(Word::Fault("That is not your password.")).await,
                 Attempt::TooMany => return person.show(Word::Fault("Too many attempts. Please wait.")).await,
             }
-        } else if issuer.store.sign_in_provider().await?.is_some() {
-            // Who is taken out there is out here too: a password would outlive that.
-            return person.show(Word::Fault("You sign in elsewhere; a password here is not for you.")).await;
+        } else if !password.may_be_set {
+            return person.show(Word::Fault("You sign in elsewhere, and need no password here.")).await;
         } else if !person.signed_in_lately() {
             return person.show(Word::SignInAgain).await;
         }
@@ -228,6 +227,7 @@ async fn show(issuer: &Issuer, browser: &Browser, word: Word<'_>) -> Result<Resp
     let browsers = store.browsers_of(&user.id, now).await?;
     let browsers: Vec<Line> = browsers.into_iter().map(|browser| browser_line(browser, &session.id)).collect();
     let mark = browser.mark(issuer);
+    let password = PasswordHere::of(issuer, user).await?;
     let (message, fault, again, status) = match word {
         Word::Nothing => (None, None, None, StatusCode::OK),
         Word::Message(text) => (Some(text), None, None, StatusCode::OK),
@@ -243,11 +243,26 @@ async fn show(issuer: &Issuer, browser: &Browser, word: Word<'_>) -> Result<Resp
         grants: &grants,
         sessions: &sessions,
         browsers: &browsers,
-        has_password: store.password_of(&user.identifier).await?.is_some_and(|(_, phc)| phc.is_some()),
+        has_password: password.is_set,
+        may_have_password: password.may_be_set,
         has_authenticator: issuer.has_second_factor(user).await?,
         recovery_codes_left: store.recovery_codes_left(&user.id).await?,
     };
     Ok(browser.keep(issuer, view::show(status, &page)))
+}
+
+/// A person's password at the zone itself.
+struct PasswordHere {
+    is_set: bool,
+    /// Not a first one where people sign in by a provider: whoever is taken out there would still come in by it.
+    may_be_set: bool,
+}
+
+impl PasswordHere {
+    async fn of(issuer: &Issuer, user: &User) -> Result<Self, Refusal> {
+        let is_set = issuer.store.password_of(&user.identifier).await?.is_some_and(|(_, phc)| phc.is_some());
+        Ok(Self { is_set, may_be_set: is_set || issuer.store.sign_in_provider().await?.is_none() })
+    }
 }
 
 fn session_line(session: SessionLine) -> Line {

@@ -143,6 +143,7 @@ pub(super) struct AccountPage<'a> {
     pub(super) sessions: &'a [Line],
     pub(super) browsers: &'a [Line],
     pub(super) has_password: bool,
+    pub(super) may_have_password: bool,
     pub(super) has_authenticator: bool,
     pub(super) recovery_codes_left: i64,
 }

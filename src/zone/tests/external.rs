@@ -538,6 +538,20 @@ async fn a_provider_is_told_how_to_ask_and_must_have_asked() {
 }
 
 #[tokio::test]
+async fn whoever_signs_in_elsewhere_gets_no_password_that_would_outlive_it() {
+    let (provider, scene) = Scripted::scene().await;
+    let browser = Browser::new(&scene);
+    provider.visit(&browser, json!({"auth_time": NOW})).await;
+    let page = browser.get("/account").await;
+    assert!(!page.text.contains("action=\"/account/password\""), "{}", page.text);
+    let form = [("mark", page.field("mark")), ("new", PASSWORD.to_owned())];
+    let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let refused = browser.post("/account/password", &form).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.text.contains("You sign in elsewhere"), "{}", refused.text);
+}
+
+#[tokio::test]
 async fn a_zone_that_asks_who_it_is_first_tells_the_provider() {
     let (provider, scene) = Scripted::scene().await;
     manage(&scene, "PATCH", "/zones/{zone}", json!({"login_flow": "identifier_first"})).await;

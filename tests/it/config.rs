@@ -161,9 +161,12 @@ async fn a_secret_comes_from_the_keychain() {
     let world = Plan::new().section(section).resource(&Listing::of(UP, &up)).permit_all().write();
     let missing = world.valetkey(&["config", "check"]).await.expect(78);
     assert!(format!("{missing:?}").contains("keychain"), "{missing:?}");
-    // A session bus and a keychain of this test alone; the daemon that `run` starts lives inside.
+    // A session bus and a keychain of this test alone; the daemon that `run` starts lives inside. Whoever asks for the
+    // keychain before it is there has the bus start another one, which nobody unlocked.
     let script = "printf pw | gnome-keyring-daemon --unlock --components=secrets --foreground >keyring.log 2>&1 &\n\
                   keyring=$!\n\
+                  owned=\"dbus-send --session --print-reply --dest=org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus.NameHasOwner string:org.freedesktop.secrets\"\n\
+                  for try in $(seq 100); do $owned | grep -q 'boolean true' && break; sleep 0.1; done\n\
                   for try in $(seq 100); do\n\
                   \x20 printf keychain-secret | secret-tool store --label=test service valetkey-test username api target default && break\n\
                   \x20 sleep 0.1\n\

@@ -53,10 +53,10 @@ fn fill(url: &str, zones: [&str; 2]) {
         sql += &format!(
             "INSERT INTO {table} (id, zone_id, created_at, updated_at, {columns})
              SELECT 'n' || i, CASE WHEN i % 2 = 0 THEN '{one}' ELSE '{two}' END, i, i, {values}
-             FROM generate_series(1, {ROWS}) i;"
+             FROM generate_series(1, {ROWS}) i;
+             ANALYZE {table};"
         );
     }
-    sql += "ANALYZE;";
     assert!(Command::new("psql").args([server, "-qc", &sql]).status().unwrap().success());
 }
 

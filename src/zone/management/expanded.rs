@@ -8,6 +8,7 @@ use serde_json::Value;
 use sqlx::FromRow;
 
 use crate::zone::management::applications;
+use crate::zone::management::caller::Access;
 use crate::zone::management::in_zone::InZone;
 use crate::zone::management::policy_rows::Author;
 use crate::zone::management::providers;
@@ -37,7 +38,7 @@ pub(super) async fn users(
     ids: impl Iterator<Item = Option<&String>>,
 ) -> Result<Expanded, Refused> {
     let show = |row: users::Row| row.show(&place.organization);
-    find(place, query.expands("user"), users::COLUMNS, "users t", ids, show).await
+    find(place, query.expands("user"), "users", users::COLUMNS, "users t", ids, show).await
 }
 
 /// Applications.
@@ -47,7 +48,7 @@ pub(super) async fn applications(
     ids: impl Iterator<Item = Option<&String>>,
 ) -> Result<Expanded, Refused> {
     let show = |row: applications::Row| row.show(&place.organization);
-    find(place, query.expands("application"), applications::COLUMNS, "applications t", ids, show).await
+    find(place, query.expands("application"), "applications", applications::COLUMNS, "applications t", ids, show).await
 }
 
 /// User agents.
@@ -57,7 +58,7 @@ pub(super) async fn user_agents(
     ids: impl Iterator<Item = Option<&String>>,
 ) -> Result<Expanded, Refused> {
     let show = |row: users::UserAgentRow| row.show(&place.organization);
-    find(place, query.expands("user_agent"), users::USER_AGENT_COLUMNS, "user_agents t", ids, show).await
+    find(place, query.expands("user_agent"), "user-agents", users::USER_AGENT_COLUMNS, "user_agents t", ids, show).await
 }
 
 /// Resources.
@@ -67,7 +68,7 @@ pub(super) async fn resources(
     ids: impl Iterator<Item = Option<&String>>,
 ) -> Result<Expanded, Refused> {
     let show = |row: resources::Row| row.show(&place.organization);
-    find(place, query.expands("resource"), resources::COLUMNS, "resources t", ids, show).await
+    find(place, query.expands("resource"), "resources", resources::COLUMNS, "resources t", ids, show).await
 }
 
 /// Providers.
@@ -86,7 +87,7 @@ pub(super) async fn providers_as(
     ids: impl Iterator<Item = Option<&String>>,
 ) -> Result<Expanded, Refused> {
     let show = |row: providers::Row| row.show(&place.organization);
-    find(place, is_wanted, providers::COLUMNS, "providers t", ids, show).await
+    find(place, is_wanted, "providers", providers::COLUMNS, "providers t", ids, show).await
 }
 
 /// Users of the home zone, where those are who administer, as far as they wrote something.
@@ -114,11 +115,16 @@ struct AuthorRow {
 async fn find<R: Fetched, T: Serialize>(
     place: &InZone,
     is_wanted: bool,
+    collection: &str,
     columns: &'static str,
     from: &'static str,
     ids: impl Iterator<Item = Option<&String>>,
     show: impl Fn(R) -> T,
 ) -> Result<Expanded, Refused> {
+    // What a token may not look at in its own collection, it is not shown beside other things.
+    if is_wanted && !place.caller.may(collection, Access::Read) {
+        return Err(Refused::forbidden("The token's scopes do not allow to expand this"));
+    }
     find_in(&place.store, place.rows(), is_wanted, columns, from, ids, show).await
 }
 

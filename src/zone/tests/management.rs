@@ -138,6 +138,23 @@ async fn a_token_does_what_its_scopes_say_until_it_is_revoked() {
 }
 
 #[tokio::test]
+async fn a_token_sees_beside_other_things_what_it_may_look_at_itself() {
+    let office = Office::new().await;
+    let narrow = office.scene.token(&["users:read", "resources:read"]).await;
+    let wide = office.scene.token(&["users:read", "resources:read", "applications:read", "providers:read"]).await;
+    for path in [
+        "/zones/{zone}/resources?expand[]=application",
+        "/zones/{zone}/resources?expand[]=credential_provider",
+        "/zones/{zone}/users?expand[]=credentials.provider",
+    ] {
+        let (bare, _) = path.split_once('?').unwrap();
+        assert_eq!(office.call_as(&narrow, "GET", bare, None).await.status, StatusCode::OK, "{bare}");
+        assert_eq!(office.call_as(&narrow, "GET", path, None).await.status, StatusCode::FORBIDDEN, "{path}");
+        assert_eq!(office.call_as(&wide, "GET", path, None).await.status, StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_zone_says_where_its_endpoints_are() {
     let office = Office::new().await;
     let zone = office.get("/zones/{zone}").await;
